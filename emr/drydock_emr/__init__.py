@@ -1,0 +1,1 @@
+"""A local Amazon EMR on EC2: a control plane that speaks its API, and nodes that do the work."""

@@ -1,0 +1,31 @@
+"""`drydock VERB`: what the Makefile's targets call. Each verb is a module with a function of the same name."""
+
+import sys
+
+import typer
+
+from drydock import output
+from drydock.errors import DrydockError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def drydock() -> None:
+    """Run a Spark-on-EMR platform on one machine."""
+
+
+def main() -> None:
+    """Run a verb. Exit codes: 0 it happened; 1 it did not, and the last line says why; 2 wrong usage; 130 Ctrl-C."""
+    try:
+        app()
+    except DrydockError as error:
+        output.fail(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        output.fail("Interrupted.")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

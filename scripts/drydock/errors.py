@@ -1,0 +1,37 @@
+"""What can go wrong for a user, as one small tree.
+
+    DrydockError                    printed as a sentence; exit code 1; never a traceback
+    ├── SetupError                  something could not be fetched, checked or made
+    ├── PortTaken                   a port of ours is held by somebody else
+    ├── ServiceFailed               a service did not come up, or died
+    ├── NotRunning                  the verb needs a running platform
+    └── RunFailed                   a day's run did not happen as asked
+
+A message says what is wrong, what was found against what was expected, and what to do next.
+"""
+
+
+class DrydockError(Exception):
+    """A failure that is explained to the user by its message alone."""
+
+    exit_code = 1
+
+
+class SetupError(DrydockError):
+    """A part of the toolchain could not be fetched, verified or made."""
+
+
+class PortTaken(DrydockError):
+    """A port the platform needs is held by a process that is not the platform's."""
+
+
+class ServiceFailed(DrydockError):
+    """A service did not become healthy in time, or ended."""
+
+
+class NotRunning(DrydockError):
+    """The verb acts on a running platform, and there is none."""
+
+
+class RunFailed(DrydockError):
+    """A run of the day ended without the result that was asked for."""

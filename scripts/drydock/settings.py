@@ -1,0 +1,146 @@
+"""Where everything is: the one place for ports, paths and names of the local platform.
+
+Services never read this module: they are started with environment variables derived from it (see `services`), so
+that a container and a local process are configured in the same way.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+REGION = "us-east-1"
+ACCOUNT_ID = "000000000000"
+
+
+def home() -> Path:
+    """The folder of all that is fetched or generated: `DRYDOCK_HOME`, by default `.drydock` in the checkout."""
+    return Path(os.environ.get("DRYDOCK_HOME") or REPOSITORY / ".drydock").expanduser().resolve()
+
+
+@cache
+def versions() -> dict[str, Any]:
+    """`versions.toml`, parsed."""
+    return tomllib.loads((REPOSITORY / "versions.toml").read_text())
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Every port of the platform, all on loopback.
+
+    `DRYDOCK_PORT_OFFSET` moves all of them at once, for a second platform beside a running one.
+    """
+
+    offset: int = field(default_factory=lambda: int(os.environ.get("DRYDOCK_PORT_OFFSET", "0")))
+
+    @property
+    def gateway(self) -> int:
+        return 4566 + self.offset
+
+    @property
+    def kestra(self) -> int:
+        return 8080 + self.offset
+
+    @property
+    def emr(self) -> int:
+        return 8088 + self.offset
+
+    @property
+    def history_server(self) -> int:
+        return 18080 + self.offset
+
+    def node_ui(self, index: int) -> int:
+        """The Spark daemon's page of node `index` (from 1): 8090 the first, 8091 the second, ..."""
+        return 8089 + index + self.offset
+
+    def node_rpc(self, index: int) -> int:
+        """Where the Spark daemon of node `index` (from 1) is spoken to."""
+        return 7076 + index + self.offset
+
+    def node_credentials(self, index: int) -> int:
+        """Where node `index` (from 1) serves its instance profile's credentials."""
+        return 7176 + index + self.offset
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the local fleet."""
+
+    index: int
+    name: str
+    host: str
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The layout of `DRYDOCK_HOME`."""
+
+    home: Path = field(default_factory=home)
+
+    @property
+    def tools(self) -> Path:
+        return self.home / "tools"
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    def environment(self, name: str) -> Path:
+        """A Python environment: `workspace`, `gateway` or `spark`."""
+        return self.home / "envs" / name
+
+    @property
+    def spark_home(self) -> Path:
+        return self.home / "spark"
+
+    @property
+    def jar_cache(self) -> Path:
+        return self.cache / "jars"
+
+    @property
+    def wheels(self) -> Path:
+        """The jobs' wheels, as they are uploaded beside the jobs."""
+        return self.home / "wheels"
+
+    @property
+    def cds_archive(self) -> Path:
+        """The AppCDS archive of the Spark driver."""
+        return self.home / "cds" / "spark-driver.jsa"
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def run(self) -> Path:
+        """What belongs to the running platform: supervisor's files, recorded process ids."""
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def event_logs(self) -> Path:
+        """Spark's event logs, read by the History Server."""
+        return self.home / "spark-events"
+
+    @property
+    def terraform(self) -> Path:
+        return self.home / "terraform"
+
+    def nodes(self, count: int = 3) -> list[Node]:
+        """The local fleet. Each node has a loopback address of its own, so that executors show different hosts."""
+        return [
+            Node(index=i, name=f"node-{i}", host=f"127.0.0.{10 + i}", scratch=self.home / "nodes" / f"node-{i}")
+            for i in range(1, count + 1)
+        ]
