@@ -1,0 +1,130 @@
+"""The jars of the EMR release that the pyspark wheel does not bring: fetched, verified, cached.
+
+`requirements/jars.lock` has a line for each jar: `group:artifact:version sha256`. It is made from `requirements/pom.xml`
+by `drydock lock-jars` when versions change, so that no Maven is needed here.
+
+Behind a network of your own: `REQUESTS_CA_BUNDLE` (or `SSL_CERT_FILE`) names the authorities to trust, and
+`DRYDOCK_MAVEN_REPOSITORY` the URL of a mirror.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from drydock import settings
+from drydock.errors import SetupError
+from drydock.toolchain.stamps import Stamp, fingerprint
+
+LOCK = settings.REPOSITORY / "requirements" / "jars.lock"
+ATTEMPTS = 3
+PARALLEL_DOWNLOADS = 8
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A line of the lock."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.artifact}:{self.version}"
+
+
+def locked() -> list[Jar]:
+    """The lock's jars, in its order."""
+    jars = []
+    for number, line in enumerate(LOCK.read_text().splitlines(), start=1):
+        text = line.split("#", 1)[0].strip()
+        if not text:
+            continue
+        coordinate, _, sha256 = text.partition(" ")
+        parts = coordinate.split(":")
+        if len(parts) != 3 or len(sha256) != 64:
+            raise SetupError(f"`{LOCK}` line {number}: expected `group:artifact:version sha256`, found `{line}`.")
+        jars.append(Jar(*parts, sha256=sha256))
+    return jars
+
+
+def stamp(paths: settings.Paths) -> Stamp:
+    return Stamp(paths.jar_cache / ".stamp", fingerprint(LOCK))
+
+
+def fetch(paths: settings.Paths, progress: Callable[[str], None]) -> str:
+    """Bring every locked jar into `paths.jar_cache`, in parallel; those that are there and right are kept.
+
+    Says in a few words what it did. Raises SetupError when a jar cannot be had or is not what was locked.
+    """
+    jars = locked()
+    paths.jar_cache.mkdir(parents=True, exist_ok=True)
+    missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
+    downloads = paths.jar_cache / ".downloads"
+    shutil.rmtree(downloads, ignore_errors=True)
+    fetched = 0
+    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        try:
+            for _ in pool.map(lambda jar: _fetch_one(jar, downloads, paths.jar_cache), missing):
+                fetched += 1
+                progress(f"{fetched} of {len(missing)} jars")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        finally:
+            shutil.rmtree(downloads, ignore_errors=True)
+    megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
+    return f"{len(jars)} jars, {megabytes:.0f} MB"
+
+
+def _is_right(file: Path, jar: Jar) -> bool:
+    return file.is_file() and sha256(file) == jar.sha256
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _fetch_one(jar: Jar, downloads: Path, cache: Path) -> None:
+    """jgo writes in place, so it gets a folder of its own; what is verified moves into the cache by a rename."""
+    from jgo.maven import MavenContext  # takes 0.2 s to import, and is needed only here
+
+    mirror = os.environ.get("DRYDOCK_MAVEN_REPOSITORY")
+    maven = MavenContext(
+        repo_cache=downloads / jar.file_name,
+        remote_repos={"mirror": mirror.rstrip("/")} if mirror else None,
+        timeout=TIMEOUT_SECONDS,
+    )
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            found = maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+            break
+        except Exception as error:  # jgo passes on what its HTTP client raises, and a RuntimeError for a 404
+            shutil.rmtree(maven.repo_cache, ignore_errors=True)
+            if attempt == ATTEMPTS:
+                raise SetupError(
+                    f"`{jar}` could not be fetched, tried {ATTEMPTS} times: {_first_line(error)}. Check the network; "
+                    f"behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE when it inspects TLS; "
+                    f"DRYDOCK_MAVEN_REPOSITORY names a mirror. Then run `make setup` again: what is there is kept."
+                ) from error
+    actual = sha256(found)
+    if actual != jar.sha256:
+        raise SetupError(
+            f"`{jar}` is not what was locked: sha256 {actual}, expected {jar.sha256}. Nothing was installed. "
+            f"If the versions were changed, run `drydock lock-jars`; otherwise something on the network alters files."
+        )
+    found.replace(cache / jar.file_name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
