@@ -1,7 +1,7 @@
 """The jars of the EMR release that the pyspark wheel does not bring: fetched, verified, cached.
 
-`requirements/jars.lock` has a line for each jar: `group:artifact:version sha256`. It is made from `requirements/pom.xml`
-by `drydock lock-jars` when versions change, so that no Maven is needed here.
+`requirements/jars.lock` has a line for each jar: `group:artifact:version sha256`. It is made from
+`requirements/pom.xml` by `drydock lock-jars` when versions change, so that no Maven is needed here.
 
 Behind a network of your own: `REQUESTS_CA_BUNDLE` (or `SSL_CERT_FILE`) names the authorities to trust, and
 `DRYDOCK_MAVEN_REPOSITORY` the URL of a mirror.

@@ -19,12 +19,13 @@ def fingerprint(*inputs: str | Path) -> str:
     """A SHA-256 over texts and the contents of files. A file that is missing counts as such, and is no error."""
     total = hashlib.sha256()
     for item in inputs:
-        if isinstance(item, str):
-            content = item.encode()
-        else:
-            content = item.read_bytes() if item.is_file() else b"missing"
+        content = item.encode() if isinstance(item, str) else _content(item)
         total.update(hashlib.sha256(content).digest())
     return total.hexdigest()
+
+
+def _content(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b"missing"
 
 
 @dataclass(frozen=True)
