@@ -1,6 +1,7 @@
 """What a user sees: one object owns all output of the command line."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
+PLAIN_NEWS_SECONDS = 10
 
 
 def say(message: str) -> None:
@@ -36,11 +38,23 @@ def show(table: Table) -> None:
 
 
 @contextmanager
-def stage(message: str) -> Iterator[None]:
-    """Show `message` with a spinner while the stage runs (a plain line where there is no terminal)."""
-    if not CONSOLE.is_terminal:
-        say(f"… {message}")
-        yield
+def stage(message: str) -> Iterator[Callable[[str], None]]:
+    """Show `message` with a spinner while the stage runs (a plain line where there is no terminal).
+
+    Yields what to call with news of the stage, as often as it likes: without a terminal a line appears when the news
+    has changed, every ten seconds at most.
+    """
+    if CONSOLE.is_terminal:
+        with CONSOLE.status(escape(message)) as status:
+            yield lambda news: status.update(escape(f"{message}: {news}"))
         return
-    with CONSOLE.status(escape(message)):
-        yield
+    say(f"… {message}")
+    shown, shown_at = "", time.monotonic()
+
+    def tell(news: str) -> None:
+        nonlocal shown, shown_at
+        if news != shown and time.monotonic() - shown_at >= PLAIN_NEWS_SECONDS:
+            say(f"… {message}: {news}")
+            shown, shown_at = news, time.monotonic()
+
+    yield tell

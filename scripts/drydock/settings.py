@@ -4,6 +4,7 @@ Services never read this module: they are started with environment variables der
 that a container and a local process are configured in the same way.
 """
 
+import json
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -11,10 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from drydock.errors import SetupError
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
+HIGHEST_PORT_OFFSET = 65535 - 18080
 
 
 def home() -> Path:
@@ -32,10 +36,11 @@ def versions() -> dict[str, Any]:
 class Ports:
     """Every port of the platform, all on loopback.
 
-    `DRYDOCK_PORT_OFFSET` moves all of them at once, for a second platform beside a running one.
+    `DRYDOCK_PORT_OFFSET` moves all of them at once, for a second platform beside a running one. Where it is not set,
+    the offset of the running platform counts, so that no later command has to be told again.
     """
 
-    offset: int = field(default_factory=lambda: int(os.environ.get("DRYDOCK_PORT_OFFSET", "0")))
+    offset: int = field(default_factory=lambda: _port_offset())
 
     @property
     def gateway(self) -> int:
@@ -52,6 +57,20 @@ class Ports:
     @property
     def history_server(self) -> int:
         return 18080 + self.offset
+
+    @property
+    def gateway_url(self) -> str:
+        """The platform's AWS endpoint."""
+        return f"http://{LOOPBACK}:{self.gateway}"
+
+    @property
+    def emr_url(self) -> str:
+        """The EMR control plane and its console."""
+        return f"http://{LOOPBACK}:{self.emr}"
+
+    @property
+    def history_server_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.history_server}"
 
     def node_ui(self, index: int) -> int:
         """The Spark daemon's page of node `index` (from 1): 8090 the first, 8091 the second, ..."""
@@ -144,3 +163,21 @@ class Paths:
             Node(index=i, name=f"node-{i}", host=f"127.0.0.{10 + i}", scratch=self.home / "nodes" / f"node-{i}")
             for i in range(1, count + 1)
         ]
+
+
+def running_platform() -> dict[str, Any]:
+    """What `local-up` noted about the platform that it started (`port_offset`, `started_at`); empty when none runs."""
+    try:
+        noted: dict[str, Any] = json.loads((home() / "run" / "platform.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return noted
+
+
+def _port_offset() -> int:
+    text = os.environ.get("DRYDOCK_PORT_OFFSET")
+    if not text:
+        return int(running_platform().get("port_offset", 0))
+    if not text.isdecimal() or int(text) > HIGHEST_PORT_OFFSET:
+        raise SetupError(f"DRYDOCK_PORT_OFFSET is `{text}`, expected a number from 0 to {HIGHEST_PORT_OFFSET}.")
+    return int(text)
