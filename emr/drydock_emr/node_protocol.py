@@ -2,9 +2,9 @@
 
 Nodes ask; nothing reaches into a node. A node sends its `Report` to `POST /node/v1/sync`, and the answer is its
 `Assignment`: what should now be true of it. The control plane holds the request until the assignment's `version`
-differs from the report's `seen_version`, ten seconds at most; a node with news aborts the waiting request and sends a new one. Both
-sides state facts and wishes, never events, so a lost, repeated or late message changes nothing, and either side can
-be restarted at any moment.
+differs from the report's `seen_version`, ten seconds at most; a node with news aborts the waiting request and sends a
+new one. Both sides state facts and wishes, never events, so a lost, repeated or late message changes nothing, and
+either side can be restarted at any moment.
 
 A node authenticates with `Authorization: Bearer <the install's node secret>`. `GET /node/v1/credentials?node=<name>`
 answers the instance profile's credentials of the node's present cluster, in the format of AWS's container

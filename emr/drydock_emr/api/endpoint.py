@@ -1,0 +1,88 @@
+"""The wire: awsJson1.1 requests in, answers or EMR's errors out. Nothing that is sent here ends in a 500 or a traceback
+without being logged with its request id."""
+
+import json
+import logging
+import uuid
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from drydock_emr.api import shapes
+from drydock_emr.api.operations import Operations
+from drydock_emr.errors import EmrError, InvalidRequest, NotBuilt, SerializationError, UnknownOperation
+from drydock_emr.gateway import verify_caller
+
+TARGET_PREFIX = "ElasticMapReduce."
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Answers `POST /`, as the gateway passes it on."""
+
+    def __init__(self, operations: Operations, gateway_secret: str) -> None:
+        self._operations = operations
+        self._gateway_secret = gateway_secret
+
+    async def answer(self, request: Request) -> Response:
+        request_id = str(uuid.uuid4())
+        try:
+            output = await self._perform(request)
+        except EmrError as error:
+            return _response(error.status, _error_document(error), request_id, {"x-amzn-ErrorType": error.code})
+        except Exception:
+            log.exception("Request %s failed", request_id)
+            document = {
+                "__type": "InternalServerError",
+                "message": f"An internal error occurred: request {request_id}.",
+            }
+            return _response(500, document, request_id, {"x-amzn-ErrorType": "InternalServerError"})
+        return _response(200, output, request_id)
+
+    async def _perform(self, request: Request) -> dict[str, Any]:
+        body = await request.body()
+        if len(body) > MAX_BODY_BYTES:
+            raise SerializationError(f"The request has {len(body)} bytes, at most {MAX_BODY_BYTES} are taken.")
+        caller = verify_caller(request.headers.get("authorization"), body, self._gateway_secret)
+        target = request.headers.get("x-amz-target", "")
+        name = target.removeprefix(TARGET_PREFIX)
+        if not target.startswith(TARGET_PREFIX) or name not in shapes.service_model().operation_names:
+            raise UnknownOperation(repr(name))
+        perform = self._operations.built.get(name)
+        if perform is None:
+            raise NotBuilt(name)
+        operation = shapes.service_model().operation_model(name)
+        output = await perform(caller, shapes.parse(operation, _decode(body)))
+        log.info("%s by %s", name, caller.arn)
+        return shapes.render(operation, output)
+
+
+def _decode(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise SerializationError(f"The request's body is not JSON: {error}.") from error
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _error_document(error: EmrError) -> dict[str, Any]:
+    if isinstance(error, InvalidRequest):
+        return {"__type": error.code, "ErrorCode": error.error_code, "Message": error.message}
+    return {"__type": error.code, "message": error.message}
+
+
+def _response(
+    status: int, document: dict[str, Any], request_id: str, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(
+        json.dumps(document),
+        status,
+        {"x-amzn-RequestId": request_id, **(headers or {})},
+        media_type="application/x-amz-json-1.1",
+    )

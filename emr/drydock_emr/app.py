@@ -1,0 +1,58 @@
+"""The control plane as a web application: EMR's API, the nodes' endpoint, a health check."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from drydock_emr.api.endpoint import Endpoint
+from drydock_emr.api.operations import Operations
+from drydock_emr.config import Config, read_secret
+from drydock_emr.control_plane import ControlPlane
+from drydock_emr.gateway import Gateway
+from drydock_emr.nodes_endpoint import NodesEndpoint
+from drydock_emr.state.store import Store
+
+
+def create(config: Config) -> Starlette:
+    """The application. Raises ConfigurationError or DatabaseVersionError before anything is served."""
+    gateway_secret = read_secret(config.gateway_secret_file)
+    node_secret = read_secret(config.node_secret_file)
+    store = Store(config.database_url)
+    control_plane = ControlPlane(store, config.log_push_seconds)
+    gateway = Gateway(config.gateway_url, gateway_secret)
+    endpoint = Endpoint(Operations(control_plane, gateway), gateway_secret)
+    nodes = NodesEndpoint(control_plane, gateway, node_secret)
+
+    async def health(_request: Request) -> Response:
+        try:
+            control_plane.check_writable()
+        except SQLAlchemyError as error:
+            return JSONResponse({"status": "failed", "message": f"The database takes no writes: {error}"}, 503)
+        return JSONResponse({"status": "ok"})
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        clock = asyncio.create_task(control_plane.tick())
+        yield
+        clock.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock
+        await gateway.close()
+        store.close()
+
+    return Starlette(
+        routes=[
+            Route("/", endpoint.answer, methods=["POST"]),
+            Route("/health", health),
+            Route("/node/v1/sync", nodes.sync, methods=["POST"]),
+            Route("/node/v1/credentials", nodes.credentials),
+            Route("/node/v1/nodes", nodes.nodes),
+        ],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,247 @@
+"""The control plane: joins what callers ask, what nodes report and what the clock says.
+
+It holds no truth of its own but the nodes' last reports, which they repeat; everything else is in the store, so the
+process can end at any moment and the next one goes on.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from drydock_emr.node_protocol import (
+    Assignment,
+    BootstrapAction,
+    ClusterMembership,
+    Configuration,
+    Lease,
+    Report,
+)
+from drydock_emr.state import fleet, transitions
+from drydock_emr.state.cluster import LEASED_STEP_STATES, Cluster, ClusterState, InstanceRole
+from drydock_emr.state.fleet import NodeRecord
+from drydock_emr.state.store import Records, Store
+
+NODE_LOST_SECONDS = 30.0
+"""A node that has not reported for so long counts as lost; in health its longest silence is one held request."""
+
+HOLD_SECONDS = 10.0
+"""How long a node's request is held while nothing changes for it."""
+
+TICK_SECONDS = 1.0
+"""How often the clock alone may change something: lost nodes, idle clusters."""
+
+log = logging.getLogger(__name__)
+
+
+class ControlPlane:
+    """Runs in one event loop; what it does between two awaits is not interrupted, so transactions never overlap."""
+
+    def __init__(self, store: Store, log_push_seconds: float, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._log_push_seconds = log_push_seconds
+        self._clock = clock
+        self._started_at = clock()
+        self._reports: dict[str, Report] = {}
+        self._last_seen: dict[str, float] = {}
+        self._changed = asyncio.Event()
+
+    @contextmanager
+    def changing(self) -> Iterator[tuple[Records, float]]:
+        """A transaction for a caller's request, and the time; what follows from it is done within it."""
+        with self._store.transaction() as records:
+            yield records, self._clock()
+            self._reconcile(records)
+        self._wake()
+
+    @contextmanager
+    def reading(self) -> Iterator[Records]:
+        """A transaction that changes nothing."""
+        with self._store.transaction() as records:
+            yield records
+
+    def check_writable(self) -> None:
+        self._store.check_writable()
+
+    async def tick(self) -> None:
+        """Let time pass, until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                with self.changing():
+                    pass
+            except Exception:
+                log.exception("The clock's turn failed; the next one tries again")
+
+    async def sync(self, report: Report) -> Assignment:
+        """Take a node's report; answer what should be true of it, as soon as that is news to the node."""
+        self._take(report)
+        deadline = asyncio.get_running_loop().time() + HOLD_SECONDS
+        while True:
+            changed = self._changed
+            assignment = self.assignment(report.node)
+            remaining = deadline - asyncio.get_running_loop().time()
+            if assignment.version != report.seen_version or remaining <= 0:
+                return assignment
+            try:
+                await asyncio.wait_for(changed.wait(), remaining)
+            except TimeoutError:
+                continue
+
+    def reports(self) -> dict[str, Report]:
+        """What each node last said of itself, by name; without those that are lost."""
+        now = self._clock()
+        return {name: report for name, report in self._reports.items() if not self._lost(name, now)}
+
+    def cluster_served_by(self, node: str) -> Cluster | None:
+        """The cluster whose credentials the node may have: the one it says it serves, if it was given that one."""
+        report = self._reports.get(node)
+        if report is None or report.cluster_id is None:
+            return None
+        with self.reading() as records:
+            cluster = records.cluster_by_id(report.cluster_id)
+            if cluster is None or node not in {instance.node for instance in cluster.instances}:
+                return None
+            return cluster
+
+    def assignment(self, node_name: str) -> Assignment:
+        """What should now be true of the node. Raises KeyError for a node that never reported."""
+        with self.reading() as records:
+            node = records.node(node_name)
+            if node is None:
+                raise KeyError(node_name)
+            cluster = records.cluster_by_id(node.cluster_id) if node.cluster_id else None
+            assignment = Assignment(
+                version=0,
+                tenancy=node.tenancy,
+                daemons=node.daemons,
+                cluster=_membership(cluster, node, records.nodes()) if cluster else None,
+                leases=_leases(cluster, node) if cluster else (),
+                log_push_seconds=self._log_push_seconds,
+            )
+        digest = hashlib.sha256(assignment.model_dump_json().encode()).digest()
+        return assignment.model_copy(update={"version": int.from_bytes(digest[:6], "big")})
+
+    def _take(self, report: Report) -> None:
+        returned = self._reports.get(report.node)
+        self._reports[report.node] = report
+        self._last_seen[report.node] = self._clock()
+        with self._store.transaction() as records:
+            node = records.node(report.node)
+            if node is None:
+                log.info("Node %s at %s joins the fleet", report.node, report.host)
+                records.add(NodeRecord(name=report.node, host=report.host, rpc_port=report.rpc_port))
+            elif (node.host, node.rpc_port) != (report.host, report.rpc_port):
+                log.info("Node %s moved from %s to %s", node.name, node.host, report.host)
+                node.host, node.rpc_port = report.host, report.rpc_port
+            self._reconcile(records)
+        if returned is None or _without_version(returned) != _without_version(report):
+            self._wake()
+
+    def _reconcile(self, records: Records) -> None:
+        now = self._clock()
+        nodes = records.nodes()
+        lost = {node.name for node in nodes if self._lost(node.name, now)}
+        reports = {name: report for name, report in self._reports.items() if name not in lost}
+        queue_is_blocked = False
+        for cluster in records.active_clusters():
+            before = cluster.state
+            if cluster.state is ClusterState.STARTING and not queue_is_blocked:
+                instances = fleet.claim(cluster, nodes, reports, now)
+                queue_is_blocked = instances is None
+                transitions.place(cluster, instances or [])
+            transitions.observe(cluster, reports, lost, _released(cluster, nodes, reports), now)
+            transitions.advance(cluster, now)
+            if cluster.state is ClusterState.TERMINATING:
+                fleet.release(cluster.id, nodes)
+            if cluster.state is not before:
+                log.info(
+                    "Cluster %s (%s): %s → %s %s",
+                    cluster.id,
+                    cluster.name,
+                    before,
+                    cluster.state,
+                    cluster.reason_message,
+                )
+        fleet.keep_warm([node for node in nodes if node.name in reports])
+
+    def _lost(self, node: str, now: float) -> bool:
+        return now - self._last_seen.get(node, self._started_at) > NODE_LOST_SECONDS
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _released(cluster: Cluster, nodes: Sequence[NodeRecord], reports: dict[str, Report]) -> set[str]:
+    return {
+        node.name
+        for node in nodes
+        if node.cluster_id != cluster.id
+        and (report := reports.get(node.name)) is not None
+        and report.tenancy == node.tenancy
+        and report.cluster_id != cluster.id
+    }
+
+
+def _membership(cluster: Cluster, node: NodeRecord, nodes: Sequence[NodeRecord]) -> ClusterMembership:
+    instance = next(i for i in cluster.instances if i.node == node.name)
+    assert cluster.master is not None, f"{cluster.id} has instances but no master"
+    master = next(n for n in nodes if n.name == cluster.master.node)
+    return ClusterMembership(
+        cluster_id=cluster.id,
+        cluster_name=cluster.name,
+        instance_id=instance.ec2_instance_id,
+        instance_type=instance.instance_type,
+        is_master=instance.role is InstanceRole.MASTER,
+        master_host=master.host,
+        master_url=master.master_url,
+        release_label=cluster.request["ReleaseLabel"],
+        region=cluster.region,
+        log_uri=cluster.request.get("LogUri"),
+        bootstrap_actions=tuple(
+            BootstrapAction(
+                name=action["Name"],
+                path=action["ScriptBootstrapAction"]["Path"],
+                args=tuple(action["ScriptBootstrapAction"].get("Args", ())),
+            )
+            for action in cluster.request.get("BootstrapActions", ())
+        ),
+        configurations=tuple(map(_configuration, cluster.request.get("Configurations", ()))),
+    )
+
+
+def _configuration(document: dict[str, object]) -> Configuration:
+    return Configuration.model_validate(
+        {
+            "classification": document.get("Classification", ""),
+            "properties": document.get("Properties", {}),
+            "configurations": [_configuration(nested) for nested in document.get("Configurations", ())],  # type: ignore[attr-defined]
+        }
+    )
+
+
+def _leases(cluster: Cluster, node: NodeRecord) -> tuple[Lease, ...]:
+    """Steps run on the master."""
+    if cluster.master is None or cluster.master.node != node.name:
+        return ()
+    return tuple(
+        Lease(
+            step_id=step.id,
+            attempt=step.attempt,
+            name=step.name,
+            jar=step.jar,
+            args=tuple(step.args),
+            main_class=step.main_class,
+            properties=step.properties,
+            cancel=step.cancel,
+        )
+        for step in cluster.steps
+        if step.state in LEASED_STEP_STATES
+    )
+
+
+def _without_version(report: Report) -> Report:
+    return report.model_copy(update={"seen_version": 0})

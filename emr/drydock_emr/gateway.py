@@ -1,0 +1,113 @@
+"""The gateway, as the control plane knows it: who sends it callers' requests, and who grants service sessions.
+
+Both sides prove themselves with JSON Web Tokens signed with the install's gateway secret (HS256), valid for thirty
+seconds and for one body.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+import jwt
+
+from drydock_emr.errors import AccessDenied, ServiceUnavailable
+
+_TOKEN_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request, as the gateway found out: the principal's ARN, its account, the region it signed for."""
+
+    arn: str
+    account_id: str
+    region: str
+
+
+class RoleRefused(Exception):
+    """The role or instance profile does not exist, or does not let the service assume it.
+
+    `code` is IAM's: NoSuchEntity or AccessDenied.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def verify_caller(authorization: str | None, body: bytes, secret: str) -> Caller:
+    """The caller for whom the gateway passes `body` on. Raises AccessDenied when the token does not prove it."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme != "Bearer":
+        raise AccessDenied("This endpoint takes requests from the gateway only: send them to AWS_ENDPOINT_URL.")
+    try:
+        claims = jwt.decode(
+            token, secret, ["HS256"], audience="emr", issuer="gateway", options={"require": ["exp", "iat", "sub"]}
+        )
+    except jwt.InvalidTokenError as error:
+        raise AccessDenied(f"The gateway's token is not valid: {error}.") from error
+    if claims.get("body_sha256") != hashlib.sha256(body).hexdigest():
+        raise AccessDenied("The gateway's token was made for another request.")
+    return Caller(arn=claims["sub"], account_id=claims["account"], region=claims["region"])
+
+
+class Gateway:
+    """Asks the gateway for sessions of roles that trust an AWS service, as EMR and EC2 do on AWS."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._secret = secret
+        self._client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+
+    async def service_session(
+        self,
+        service: Literal["ec2.amazonaws.com", "elasticmapreduce.amazonaws.com"],
+        *,
+        account_id: str,
+        region: str,
+        session_name: str,
+        role: str | None = None,
+        instance_profile: str | None = None,
+        duration_seconds: int = 3600,
+    ) -> dict[str, Any]:
+        """Credentials of `role`, or of the role in `instance_profile`, for the service.
+
+        In the format of AWS's container credentials endpoint. Raises RoleRefused; ServiceUnavailable when the
+        gateway cannot be reached.
+        """
+        request = self._client.build_request(
+            "POST",
+            "/_drydock/service-sessions",
+            json={
+                "service": service,
+                "account_id": account_id,
+                "region": region,
+                "session_name": session_name,
+                "duration_seconds": duration_seconds,
+                **({"role": role} if role else {"instance_profile": instance_profile}),
+            },
+        )
+        now = int(time.time())
+        claims = {
+            "iss": "emr",
+            "aud": "gateway",
+            "iat": now,
+            "exp": now + _TOKEN_SECONDS,
+            "body_sha256": hashlib.sha256(request.content).hexdigest(),
+        }
+        request.headers["Authorization"] = f"Bearer {jwt.encode(claims, self._secret, 'HS256')}"
+        try:
+            response = await self._client.send(request)
+        except httpx.HTTPError as error:
+            raise ServiceUnavailable(f"The gateway cannot be reached: {error}.") from error
+        if response.status_code in {403, 404}:
+            answer = response.json()
+            raise RoleRefused(answer["error"], answer["message"])
+        if response.status_code != 200:
+            raise ServiceUnavailable(f"The gateway answered {response.status_code} to a request for a service session.")
+        session: dict[str, Any] = response.json()
+        return session
+
+    async def close(self) -> None:
+        await self._client.aclose()

@@ -1,0 +1,295 @@
+"""Where clusters and nodes are kept: one database, SQLite on one machine, Postgres in Compose.
+
+The classes of `cluster` and `fleet` are mapped as they are, so the state machine changes plain objects and
+`Store.transaction` writes down what changed, all of it or nothing. SQLite runs with a write-ahead log and full
+synchronisation: what a caller was told is on disk.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Dialect,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    create_engine,
+    event,
+    select,
+)
+from sqlalchemy.orm import Session, registry, relationship
+from sqlalchemy.types import TypeDecorator
+
+from drydock_emr.errors import DatabaseVersionError
+from drydock_emr.node_protocol import CancelOption, Daemons, FailureDetails
+from drydock_emr.state.cluster import (
+    ACTIVE_STATES,
+    ActionOnFailure,
+    Cluster,
+    ClusterState,
+    Instance,
+    InstanceGroup,
+    InstanceRole,
+    InstanceState,
+    ReasonCode,
+    Step,
+    StepState,
+)
+from drydock_emr.state.fleet import NodeRecord
+
+FORMAT_VERSION = 1
+"""Of the database. A newer one is refused; an older one is migrated when there is one."""
+
+E = TypeVar("E", bound=StrEnum)
+M = TypeVar("M", bound=BaseModel)
+
+
+class Store:
+    """The database. `url` is SQLAlchemy's, such as `sqlite:////path/emr.db`.
+
+    Raises DatabaseVersionError when the database was written by a newer version.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _configure_sqlite)
+        _mapping.metadata.create_all(self._engine)
+        _check_version(self._engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator["Records"]:
+        """Records to read and change; committed at the end of the block, rolled back when it raises."""
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield Records(session)
+
+    def check_writable(self) -> None:
+        """Prove that the database takes a write. Raises SQLAlchemyError when it does not."""
+        with self._engine.begin() as connection:
+            connection.execute(_meta.update().where(_meta.c.name == "checked_at").values(value=str(time.time())))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class Records:
+    """Clusters and nodes within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, record: Cluster | NodeRecord) -> None:
+        self._session.add(record)
+
+    def cluster(self, cluster_id: str, account_id: str, region: str) -> Cluster | None:
+        """The account's cluster of that id in that region."""
+        cluster = self._session.get(Cluster, cluster_id)
+        if cluster is None or (cluster.account_id, cluster.region) != (account_id, region):
+            return None
+        return cluster
+
+    def cluster_by_id(self, cluster_id: str) -> Cluster | None:
+        """A cluster of whatever account: for the control plane itself, never for callers."""
+        return self._session.get(Cluster, cluster_id)
+
+    def active_clusters(self) -> Sequence[Cluster]:
+        """Clusters that hold or want nodes, oldest first."""
+        query = select(Cluster).where(_clusters.c.state.in_(ACTIVE_STATES))
+        return self._session.scalars(query.order_by(_clusters.c.created_at, _clusters.c.id)).all()
+
+    def list_clusters(
+        self,
+        account_id: str,
+        region: str,
+        *,
+        states: Sequence[ClusterState] = (),
+        created_after: float | None = None,
+        created_before: float | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> Sequence[Cluster]:
+        """A page of an account's clusters, newest first."""
+        query = select(Cluster).where(_clusters.c.account_id == account_id, _clusters.c.region == region)
+        if states:
+            query = query.where(_clusters.c.state.in_(states))
+        if created_after is not None:
+            query = query.where(_clusters.c.created_at > created_after)
+        if created_before is not None:
+            query = query.where(_clusters.c.created_at < created_before)
+        query = query.order_by(_clusters.c.created_at.desc(), _clusters.c.id).offset(offset).limit(limit)
+        return self._session.scalars(query).all()
+
+    def nodes(self) -> Sequence[NodeRecord]:
+        return self._session.scalars(select(NodeRecord).order_by(_nodes.c.name)).all()
+
+    def node(self, name: str) -> NodeRecord | None:
+        return self._session.get(NodeRecord, name)
+
+
+class _EnumColumn(TypeDecorator[E], Generic[E]):
+    """An enumeration, stored as its value."""
+
+    impl = String(64)
+    cache_ok = True
+
+    def __init__(self, kind: type[E]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> E | None:
+        return None if value is None else self.kind(value)
+
+
+class _MessageColumn(TypeDecorator[M], Generic[M]):
+    """A message of the node protocol, stored as JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, kind: type[M]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: M | None, dialect: Dialect) -> Any:
+        return None if value is None else value.model_dump(mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> M | None:
+        return None if value is None else self.kind.model_validate(value)
+
+
+_mapping = registry()
+
+_meta = Table("meta", _mapping.metadata, Column("name", String(64), primary_key=True), Column("value", String(256)))
+
+_clusters = Table(
+    "clusters",
+    _mapping.metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(12), nullable=False),
+    Column("region", String(32), nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("keep_alive", Boolean, nullable=False),
+    Column("termination_protected", Boolean, nullable=False),
+    Column("step_concurrency", Integer, nullable=False),
+    Column("idle_timeout_seconds", Integer),
+    Column("tags", JSON, nullable=False),
+    Column("state", _EnumColumn(ClusterState), nullable=False, index=True),
+    Column("reason_code", _EnumColumn(ReasonCode)),
+    Column("reason_message", String, nullable=False),
+    Column("ends_with_errors", Boolean, nullable=False),
+    Column("ready_at", Float),
+    Column("idle_since", Float),
+    Column("ended_at", Float),
+    Index("clusters_listed", "account_id", "region", "created_at"),
+)
+
+_groups = Table(
+    "instance_groups",
+    _mapping.metadata,
+    Column("id", String(32), primary_key=True),
+    Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
+    Column("name", String(256), nullable=False),
+    Column("role", _EnumColumn(InstanceRole), nullable=False),
+    Column("instance_type", String(256), nullable=False),
+    Column("requested_count", Integer, nullable=False),
+    Column("market", String(16), nullable=False),
+)
+
+_instances = Table(
+    "instances",
+    _mapping.metadata,
+    Column("id", String(32), primary_key=True),
+    Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
+    Column("ec2_instance_id", String(32), nullable=False),
+    Column("group_id", String(32), nullable=False),
+    Column("role", _EnumColumn(InstanceRole), nullable=False),
+    Column("instance_type", String(256), nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("address", String(256), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("state", _EnumColumn(InstanceState), nullable=False),
+    Column("ready_at", Float),
+    Column("ended_at", Float),
+)
+
+_steps = Table(
+    "steps",
+    _mapping.metadata,
+    Column("id", String(32), primary_key=True),
+    Column("cluster_id", ForeignKey("clusters.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("name", String(256), nullable=False),
+    Column("jar", String, nullable=False),
+    Column("args", JSON, nullable=False),
+    Column("main_class", String),
+    Column("properties", JSON, nullable=False),
+    Column("action_on_failure", _EnumColumn(ActionOnFailure), nullable=False),
+    Column("state", _EnumColumn(StepState), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("cancel", _EnumColumn(CancelOption)),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("failure", _MessageColumn(FailureDetails)),
+    Index("steps_in_order", "cluster_id", "sequence", unique=True),
+)
+
+_nodes = Table(
+    "nodes",
+    _mapping.metadata,
+    Column("name", String(64), primary_key=True),
+    Column("host", String(256), nullable=False),
+    Column("rpc_port", Integer, nullable=False),
+    Column("tenancy", Integer, nullable=False),
+    Column("cluster_id", String(32)),
+    Column("daemons", _MessageColumn(Daemons), nullable=False),
+)
+
+_mapping.map_imperatively(InstanceGroup, _groups)
+_mapping.map_imperatively(Instance, _instances)
+_mapping.map_imperatively(Step, _steps)
+_mapping.map_imperatively(NodeRecord, _nodes)
+_mapping.map_imperatively(
+    Cluster,
+    _clusters,
+    properties={
+        "groups": relationship(InstanceGroup, order_by=_groups.c.id, lazy="selectin"),
+        "instances": relationship(Instance, order_by=_instances.c.created_at, lazy="selectin"),
+        "steps": relationship(Step, order_by=_steps.c.sequence, lazy="select"),
+    },
+)
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.close()
+
+
+def _check_version(engine: Engine) -> None:
+    with engine.begin() as connection:
+        found = connection.execute(select(_meta.c.value).where(_meta.c.name == "format_version")).scalar()
+        if found is None:
+            connection.execute(_meta.insert().values(name="format_version", value=str(FORMAT_VERSION)))
+            connection.execute(_meta.insert().values(name="checked_at", value=str(time.time())))
+        elif int(found) != FORMAT_VERSION:
+            raise DatabaseVersionError(found=int(found), expected=FORMAT_VERSION)
