@@ -1,0 +1,227 @@
+"""`drydock-driver VERB`: EMR clusters and steps for flows.
+
+Reads the platform's configuration (`DRYDOCK_PLATFORM_CONFIG`), acts in a session of the platform's orchestrator role
+and talks to AWS, or to what `AWS_ENDPOINT_URL` names. Exit codes: 0 it happened; 1 it did not, and the last line says
+why; 2 wrong usage; 128 + n after signal n, with the cluster ended.
+"""
+
+import os
+import sys
+import uuid
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import boto3
+import typer
+from botocore.config import Config
+
+from drydock_driver import credentials, platform_config, steps
+from drydock_driver.cluster import JobRun
+from drydock_driver.emr_api import Emr
+from drydock_driver.errors import DriverError, UsageError, aws_errors
+from drydock_driver.interruption import Interruption
+from drydock_driver.job import LATE_LOGS_SECONDS, Driver, Limits
+from drydock_driver.platform_config import Platform
+from drydock_driver.reporting import Output, Reporter
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+INTERRUPTION = Interruption()
+REPORTER = Reporter(Output.TEXT)
+
+
+class ActionOnFailure(StrEnum):
+    """What EMR does when the step fails."""
+
+    TERMINATE_CLUSTER = "TERMINATE_CLUSTER"
+    CANCEL_AND_WAIT = "CANCEL_AND_WAIT"
+    CONTINUE = "CONTINUE"
+
+
+ConfigOption = Annotated[
+    str, typer.Option("--config", envvar="DRYDOCK_PLATFORM_CONFIG", help="The platform's configuration, s3://….")
+]
+RoleOption = Annotated[
+    str | None,
+    typer.Option("--role-arn", envvar="DRYDOCK_ROLE_ARN", help="The role to act as; the configuration's if not given."),
+]
+OutputOption = Annotated[Output, typer.Option("--output", help="How to tell what happens.")]
+JobOption = Annotated[str, typer.Option("--job", help="The job's name, such as data-generation.")]
+DateOption = Annotated[str, typer.Option("--date", help="The day of the run, YYYY-MM-DD.")]
+RunIdOption = Annotated[
+    str | None,
+    typer.Option("--run-id", help="The same id finds the same cluster again; a new one if not given."),
+]
+ClusterOption = Annotated[str, typer.Option("--cluster", help="The cluster's id.")]
+ActionOption = Annotated[ActionOnFailure, typer.Option("--action-on-failure", help="What EMR does when it fails.")]
+ArgsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="After `--`: the step's command, such as spark-submit …; {application_uri} and its like are filled in."
+    ),
+]
+ReadyOption = Annotated[float, typer.Option("--ready-timeout-seconds", min=1, help="For the cluster to start.")]
+StepOption = Annotated[float, typer.Option("--step-timeout-seconds", min=1, help="For the steps to end.")]
+UnreachableOption = Annotated[
+    float, typer.Option("--unreachable-seconds", min=0, help="How long AWS may give no answer before that is failure.")
+]
+
+
+@app.callback()
+def driver() -> None:
+    """Create EMR clusters, run steps on them, follow their logs, and always end the clusters."""
+
+
+@app.command()
+def create(
+    config: ConfigOption,
+    job: JobOption,
+    day: DateOption,
+    run_id: RunIdOption = None,
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+    ready_timeout_seconds: ReadyOption = 1800,
+    unreachable_seconds: UnreachableOption = 120,
+) -> None:
+    """Create a cluster and wait until it takes steps. One that fails to, or an interrupted wait, ends the cluster."""
+    run = _job_run(job, day, run_id)
+    it = _driver(config, role_arn, output, Limits(ready_timeout_seconds, 0, unreachable_seconds))
+    cluster, adopted = it.create(run)
+    it.reporter.result(**cluster.document(), adopted=adopted)
+
+
+@app.command()
+def submit(
+    config: ConfigOption,
+    cluster: ClusterOption,
+    name: Annotated[str, typer.Option("--name", help="The step's name.")],
+    args: ArgsArgument,
+    action_on_failure: ActionOption = ActionOnFailure.CANCEL_AND_WAIT,
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Submit a step, and return its id without waiting for it."""
+    it = _driver(config, role_arn, output)
+    step_id = steps.submit(it.emr, cluster, name, _expanded(it.platform, args), action_on_failure.value, adopted=False)
+    it.reporter.result(cluster_id=cluster, step_id=step_id)
+
+
+@app.command()
+def wait(
+    config: ConfigOption,
+    cluster: ClusterOption,
+    step: Annotated[list[str] | None, typer.Option("--step", help="A step's id; every step if not given.")] = None,
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+    step_timeout_seconds: StepOption = 21600,
+    unreachable_seconds: UnreachableOption = 120,
+) -> None:
+    """Wait for steps and show their output; fail when one of them is not COMPLETED. The cluster stays as it is."""
+    it = _driver(config, role_arn, output, Limits(0, step_timeout_seconds, unreachable_seconds))
+    found = it.emr.cluster(cluster)
+    step_ids = step or [each.id for each in it.emr.steps(cluster)]
+    if not step_ids:
+        raise UsageError(f"Cluster {cluster} has no steps to wait for.")
+    logs = [it.logs(found, step_id) for step_id in step_ids]
+    done = it.wait_for_steps(cluster, logs)
+    for ended, log in zip(done, logs, strict=True):
+        log.finish(failed=ended.state != "COMPLETED", patience_seconds=LATE_LOGS_SECONDS)
+    it.reporter.result(cluster_id=cluster, steps=[ended.document() for ended in done])
+    steps.check(done, cluster)
+
+
+@app.command()
+def terminate(
+    config: ConfigOption,
+    cluster: ClusterOption,
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+    unreachable_seconds: UnreachableOption = 120,
+) -> None:
+    """End a cluster and wait until it is gone."""
+    it = _driver(config, role_arn, output, Limits(0, 0, unreachable_seconds))
+    it.reporter.result(**it.terminate(cluster).document())
+
+
+@app.command()
+def run(
+    config: ConfigOption,
+    job: JobOption,
+    day: DateOption,
+    args: ArgsArgument,
+    run_id: RunIdOption = None,
+    action_on_failure: ActionOption = ActionOnFailure.TERMINATE_CLUSTER,
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+    ready_timeout_seconds: ReadyOption = 1800,
+    step_timeout_seconds: StepOption = 21600,
+    unreachable_seconds: UnreachableOption = 120,
+) -> None:
+    """Run one step on a cluster of its own, which is ended whatever happens."""
+    job_run = _job_run(job, day, run_id)
+    it = _driver(config, role_arn, output, Limits(ready_timeout_seconds, step_timeout_seconds, unreachable_seconds))
+    expanded = _expanded(it.platform, args, date=day)
+    it.reporter.result(**it.run(job_run, expanded, action_on_failure.value))
+
+
+def main() -> None:
+    """Run a verb, with failures told as sentences."""
+    INTERRUPTION.install()
+    try:
+        app()
+    except DriverError as error:
+        REPORTER.failure(str(error))
+        sys.exit(error.exit_code)
+
+
+def _driver(config: str, role_arn: str | None, output: Output, limits: Limits | None = None) -> Driver:
+    """Everything a verb works with. The configuration is read with ambient credentials unless the role is given."""
+    REPORTER.output = output
+    session = credentials.ambient_session()
+    if role_arn is not None:
+        session = credentials.session_of_role(role_arn, session)
+    platform = platform_config.load(_s3(session), config)
+    if role_arn is None:
+        session = credentials.session_of_role(platform.kestra_role_arn, session)
+    return Driver(
+        platform=platform,
+        emr=Emr(session, platform.region),
+        s3=_s3(session),
+        interruption=INTERRUPTION,
+        reporter=REPORTER,
+        limits=limits or Limits(0, 0, 0),
+    )
+
+
+def _s3(session: boto3.Session) -> "S3Client":
+    # A bucket is no host name of its own where AWS is not AWS itself.
+    style: Literal["path", "auto"] = "path" if os.environ.get("AWS_ENDPOINT_URL") else "auto"
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=30,
+        s3={"addressing_style": style},
+    )
+    with aws_errors("make a client of S3"):
+        return session.client("s3", config=config)
+
+
+def _job_run(job: str, day: str, run_id: str | None) -> JobRun:
+    try:
+        parsed = date.fromisoformat(day)
+    except ValueError as error:
+        raise UsageError(f"`{day}` is no date; expected YYYY-MM-DD.") from error
+    if parsed.isoformat() != day:  # fromisoformat also reads 20260131 and 2026-W05-6
+        raise UsageError(f"`{day}` is no date; expected YYYY-MM-DD.")
+    return JobRun(job, parsed, run_id or uuid.uuid4().hex[:8])
+
+
+def _expanded(platform: Platform, args: list[str], **more: str) -> list[str]:
+    return [platform.expand(arg, **more) for arg in args]
+
+
+if __name__ == "__main__":
+    main()

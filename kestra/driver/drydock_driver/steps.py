@@ -1,0 +1,82 @@
+"""Steps: submitted once, waited for each, judged by their state alone."""
+
+import time
+from collections.abc import Sequence
+
+from drydock_driver.cluster import ClusterWatch, describe
+from drydock_driver.emr_api import Emr, Step
+from drydock_driver.errors import ClusterFailed, StepFailed
+from drydock_driver.interruption import Interruption
+from drydock_driver.logs import StepLogs
+from drydock_driver.reporting import Reporter
+from drydock_driver.waiting import Look, Patience, wait_until
+
+ACTIONS_ON_FAILURE = ("TERMINATE_CLUSTER", "CANCEL_AND_WAIT", "CONTINUE")
+# EMR settles the states of a dead cluster's steps soon after the cluster's own.
+SETTLING_SECONDS = 60
+
+
+def submit(emr: Emr, cluster_id: str, name: str, args: Sequence[str], action_on_failure: str, *, adopted: bool) -> str:
+    """The id of the step. On a cluster taken over from an earlier attempt, the same step is not submitted again."""
+    if adopted:
+        for step in emr.steps(cluster_id):
+            if step.name == name and step.args == tuple(args):
+                return step.id
+    return emr.add_step(cluster_id, name, args, action_on_failure)
+
+
+def wait_for_steps(
+    emr: Emr,
+    cluster_id: str,
+    logs: Sequence[StepLogs],
+    interruption: Interruption,
+    reporter: Reporter,
+    patience: Patience,
+) -> list[Step]:
+    """Wait until every step has ended, in whatever way, and show their output meanwhile; in the order of `logs`.
+
+    botocore's own StepComplete waiter does not know INTERRUPTED, and waits for such a step until it times out.
+    Raises ClusterFailed when the cluster has ended and a step's state stays open.
+    """
+    seen: dict[str, Step] = {}
+    watch = ClusterWatch(emr, cluster_id, reporter)
+    ended_since: float | None = None
+
+    def look() -> Look:
+        nonlocal ended_since
+        found = Look.SAME
+        for log in logs:
+            before = seen.get(log.step_id)
+            if before is not None and before.ended:
+                continue
+            step = emr.step(cluster_id, log.step_id)
+            if before is None or before.state != step.state:
+                found = Look.CHANGED
+                reporter.step(step)
+            seen[log.step_id] = step
+            log.follow()
+        if all(step.ended for step in seen.values()):
+            return Look.DONE
+        if watch.look() is Look.CHANGED:
+            found = Look.CHANGED
+        if watch.cluster.ended:
+            ended_since = ended_since or time.monotonic()
+            if time.monotonic() - ended_since > SETTLING_SECONDS:
+                raise ClusterFailed(f"Cluster {cluster_id} ended under its steps: {describe(watch.cluster)}")
+        return found
+
+    wait_until(look, interruption.wait, patience, f"the steps of cluster {cluster_id} to end")
+    return [seen[log.step_id] for log in logs]
+
+
+def check(steps: Sequence[Step], cluster_id: str) -> None:
+    """Raise StepFailed, naming each step that is not COMPLETED and what EMR says about it."""
+    failed = [step for step in steps if step.state != "COMPLETED"]
+    if failed:
+        sentences = (f"step {step.id} ({step.name}) is {step.state}{_why(step)}" for step in failed)
+        raise StepFailed(f"Cluster {cluster_id}: {'; '.join(sentences)}.")
+
+
+def _why(step: Step) -> str:
+    parts = [part for part in (step.reason, step.failure) if part]
+    return f": {' '.join(parts)}" if parts else ""
