@@ -1,0 +1,33 @@
+"""`make -s env`: shell exports with which the aws CLI, boto3, Terraform and browsers find the running platform."""
+
+import shlex
+
+from drydock import secrets, settings
+from drydock.errors import NotRunning
+from drydock.supervision import Supervisor
+
+
+def env() -> None:
+    """Print the exports, and nothing else, to standard output. Raises NotRunning when gateway or EMR is not up."""
+    paths, ports = settings.Paths(), settings.Ports()
+    supervisor = Supervisor(paths)
+    states = supervisor.states() if supervisor.is_running() else {}
+    down = [name for name in ("gateway", "emr") if name not in states or not states[name].is_up]
+    if down:
+        raise NotRunning(f"The platform does not run ({' and '.join(down)} not up). `make local-up` starts it.")
+    for name, value in exports(paths, ports).items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
+    """The variables, by name. They hold the operator's key and the console's token: never print them elsewhere."""
+    key = secrets.operator_key(paths)
+    return {
+        "AWS_ENDPOINT_URL": ports.gateway_url,
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "AWS_DEFAULT_REGION": settings.REGION,
+        "DRYDOCK_PLATFORM_CONFIG": settings.PLATFORM_CONFIG,
+        "EMR_CONSOLE_URL": f"{ports.emr_url}/?token={secrets.console_token(paths)}",
+        "DRYDOCK_HOME": str(paths.home),
+    }

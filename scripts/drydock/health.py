@@ -1,0 +1,87 @@
+"""Does a service do its work? Each check does the real thing, once, and quickly: whoever asks repeats it.
+
+A check returns when the service is healthy and raises Unhealthy, with a short reason, when it is not.
+"""
+
+import uuid
+from typing import Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drydock import aws, secrets, settings
+
+TIMEOUT_SECONDS = 5.0
+WORKING_PHASES = {"IDLE", "BOOTSTRAPPING", "READY"}
+
+
+class Unhealthy(Exception):
+    """Why a service does not do its work: a phrase that follows its name and a colon."""
+
+
+def gateway(paths: settings.Paths, ports: settings.Ports) -> None:
+    """Put an object, get it back, leave nothing behind. LocalStack's own health page is green while S3 is broken."""
+    name, body = f"drydock-health-{uuid.uuid4().hex}", uuid.uuid4().bytes
+    try:
+        s3 = aws.operator_client("s3", paths, ports, attempts=1)
+        s3.create_bucket(Bucket=name)
+        try:
+            s3.put_object(Bucket=name, Key="probe", Body=body)
+            found = s3.get_object(Bucket=name, Key="probe")["Body"].read()
+            s3.delete_object(Bucket=name, Key="probe")
+        finally:
+            s3.delete_bucket(Bucket=name)
+    except (BotoCoreError, ClientError) as error:
+        raise Unhealthy(f"S3 does not answer as it should: {error}") from error
+    if found != body:
+        raise Unhealthy(f"S3 gave back {len(found)} bytes that are not the {len(body)} that were put")
+
+
+def emr(ports: settings.Ports) -> None:
+    """The control plane can read and write its database."""
+    answer = _get(f"{ports.emr_url}/health")
+    if answer.get("status") != "ok":
+        raise Unhealthy(f"its health page says {answer}")
+
+
+def node(node_name: str, ui_port: int, expected_workers: int | None, paths: settings.Paths, emr_url: str) -> None:
+    """The node has told the control plane that it can be used or is in use, and its Spark daemon answers.
+
+    On a Spark master, `expected_workers` of its workers are ALIVE; a worker has None.
+    """
+    token = secrets.Secrets(paths.secrets).node.read_text().strip()
+    listing = _get(f"{emr_url}/node/v1/nodes", {"Authorization": f"Bearer {token}"})
+    reports = {report["node"]: report for report in listing}
+    if node_name not in reports:
+        raise Unhealthy("it has not reported to the control plane yet")
+    report = reports[node_name]
+    if report["phase"] not in WORKING_PHASES:
+        message = (report.get("failure") or {}).get("message")
+        raise Unhealthy(f"it is {report['phase']}" + (f": {message}" if message else ""))
+    page = _get(f"http://{settings.LOOPBACK}:{ui_port}/json/")
+    if expected_workers is not None:
+        alive = sum(worker["state"] == "ALIVE" for worker in page.get("workers", ()))
+        if alive != expected_workers:
+            raise Unhealthy(f"{alive} of {expected_workers} Spark workers are ALIVE")
+
+
+def history_server(ports: settings.Ports) -> None:
+    """Its API lists applications (which may be none yet): it has read the folder of event logs."""
+    _get(f"{ports.history_server_url}/api/v1/applications?limit=1")
+
+
+def _get(url: str, headers: dict[str, str] | None = None) -> Any:
+    """The JSON at `url`. Raises Unhealthy for everything but a 200 with JSON."""
+    try:
+        # trust_env: proxies are not for loopback.
+        answer = httpx.get(url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+    except httpx.ConnectError:
+        raise Unhealthy(f"nothing listens at {url}") from None
+    except httpx.TimeoutException:
+        raise Unhealthy(f"{url} has not answered within {TIMEOUT_SECONDS:.0f} s") from None
+    except httpx.HTTPStatusError as error:
+        raise Unhealthy(f"{url} answered {error.response.status_code}: {error.response.text[:200]}") from error
+    except (httpx.HTTPError, ValueError) as error:
+        raise Unhealthy(f"{url} did not answer properly: {type(error).__name__}: {error}") from error

@@ -1,0 +1,109 @@
+"""`make local-status`: what runs, since when, how much memory it takes, and why what does not work does not."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from drydock import output, processes, settings, startup
+from drydock.services import Service, declare
+from drydock.supervision import ProcessState, Supervisor
+
+ALL_HEALTHY, SOME_ARE_NOT, NOTHING_RUNS = 0, 1, 3
+STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "yellow", "failed": "red", "stopped": "dim"}
+
+
+@dataclass(frozen=True)
+class Status:
+    """A service, as the user is told of it. `state`: healthy, starting, unhealthy, failed (given up) or stopped."""
+
+    name: str
+    state: str
+    since_seconds: float | None
+    memory_bytes: int
+    url: str | None
+    why_not: str
+
+
+def local_status() -> int:
+    """Show the table. Returns 0 when every service is healthy, 1 when some are not, 3 when nothing runs."""
+    paths, ports = settings.Paths(), settings.Ports()
+    supervisor = Supervisor(paths)
+    if not supervisor.is_running():
+        left = processes.running(paths)
+        if left:
+            output.fail(
+                f"The supervisor does not run, but {len(left)} processes of the platform do. "
+                "`make local-up` replaces them, `make local-down` ends them."
+            )
+            return SOME_ARE_NOT
+        output.say("The platform does not run. `make local-up` starts it.")
+        return NOTHING_RUNS
+    states = supervisor.states()
+    declared = declare(paths, ports)
+    recorded = {entry.what: entry.pid for entry in processes.recorded(paths)}
+    with ThreadPoolExecutor(max_workers=len(declared)) as pool:
+        rows = list(pool.map(lambda it: status(it, states.get(it.name), recorded.get(it.name)), declared))
+    output.show(_table(rows))
+    unwell = [row for row in rows if row.state != "healthy"]
+    for row in unwell:
+        output.warn(f"{row.name}: {row.why_not}")
+    if unwell:
+        output.say(f"Its log: `make local-logs SERVICE={unwell[0].name}`. `make local-up` starts what has stopped.")
+    return SOME_ARE_NOT if unwell else ALL_HEALTHY
+
+
+def status(service: Service, state: ProcessState | None, recorded_pid: int | None = None) -> Status:
+    """What is to be said of a service. `recorded_pid` is the process that `local-up` started."""
+    reason = startup.why_not(service, state)
+    since = time.time() - state.started_at if state is not None and state.started_at is not None else None
+    is_young = since is not None and since < service.start_seconds
+    if reason is None:
+        name = "healthy"
+    elif state is not None and state.state in {"FATAL", "BACKOFF"}:
+        name = "failed"
+    elif state is not None and state.is_up:
+        name = "starting" if is_young else "unhealthy"
+    else:
+        name = "stopped"
+    pid = state.pid if state is not None else None
+    was_restarted = pid is not None and recorded_pid is not None and pid != recorded_pid
+    notes = [reason] if reason else []
+    if was_restarted:
+        notes.append("it had ended, and the supervisor started it again")
+    memory = processes.memory_bytes(pid) if pid is not None else 0
+    return Status(service.name, name, since, memory, service.url, "; ".join(notes))
+
+
+def _table(rows: list[Status]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("service", "state", "since", "memory", "URL", "why not"):
+        table.add_column(title, no_wrap=title != "why not", justify="right" if title in {"since", "memory"} else "left")
+    for row in rows:
+        style = STYLES[row.state]
+        table.add_row(
+            row.name,
+            f"[{style}]{row.state}[/]",
+            _duration(row.since_seconds),
+            _mebibytes(row.memory_bytes),
+            row.url or "",
+            row.why_not,
+        )
+    table.add_row("", "", "", _mebibytes(sum(row.memory_bytes for row in rows)), "", "")
+    return table
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 1024**2:.0f} MiB" if count else ""
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

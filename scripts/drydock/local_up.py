@@ -1,0 +1,93 @@
+"""`make local-up`: bring the platform up, or see that it is. Safe to repeat: what is up and healthy is left alone."""
+
+import json
+import shutil
+import time
+from functools import partial
+
+from drydock import contents, lock, output, secrets, services, settings, startup
+from drydock.errors import DrydockError, SetupError
+from drydock.supervision import Supervisor
+
+FREE_DISK_BYTES = 3 * 1024**3  # a day of a million shipments, its tables, Spark's scratch and the logs
+GATEWAY_WAVE = 1
+
+
+def local_up() -> None:
+    """Bring the platform up as local processes; see `drydock.startup` for what a failure leaves behind."""
+    paths, ports = settings.Paths(), settings.Ports()
+    begun_at = time.monotonic()
+    with lock.exclusive(paths, "local-up"), startup.interruptible():
+        _preflight(paths, ports)
+        secrets.ensure(paths)
+        declared = services.declare(paths, ports)
+        changed: list[str] = []
+        started = startup.bring_up(paths, declared, partial(_after_wave, paths, ports, changed))
+        _note_platform(paths, ports)
+        if started or changed:
+            contents.note(paths, contents.read(paths, ports))
+    if started or changed:
+        output.done(f"The platform is up, after {time.monotonic() - begun_at:.0f} s.")
+    else:
+        output.done("The platform was up already, and is healthy: nothing to do.")
+    _show_urls(ports)
+
+
+def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
+    """What can be known to fail is said before anything is started."""
+    paths.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(paths.home).free
+    if free < FREE_DISK_BYTES:
+        raise SetupError(
+            f"`{paths.home}` has {free / 1024**3:.1f} GiB free, the platform needs {FREE_DISK_BYTES / 1024**3:.0f}. "
+            "Make room, or set DRYDOCK_HOME to a folder on a larger disk."
+        )
+    for program in (
+        paths.environment("gateway") / "bin" / "python",
+        paths.environment("workspace") / "bin" / "drydock-emr",
+        paths.environment("workspace") / "bin" / "drydock-node",
+        paths.spark_home / "bin" / "spark-class",
+    ):
+        if not program.exists():
+            raise SetupError(f"`{program}` is not there: run `make setup`, then `make local-up` again.")
+    if shutil.which("terraform") is None:
+        raise SetupError("`terraform` is not on the PATH: install it, then `make local-up` again.")
+    running_offset = settings.running_platform().get("port_offset", ports.offset)
+    if running_offset != ports.offset and Supervisor(paths).is_running():
+        raise DrydockError(
+            f"The platform runs with DRYDOCK_PORT_OFFSET={running_offset}, and {ports.offset} was asked for. "
+            "`make local-down` first, or give the second platform a DRYDOCK_HOME of its own."
+        )
+
+
+def _after_wave(paths: settings.Paths, ports: settings.Ports, changed: list[str], wave: int) -> None:
+    """Behind a healthy gateway: buckets, network and roles, unless it holds them as they should be."""
+    if wave != GATEWAY_WAVE:
+        return
+    lost = contents.noted(paths)
+    if lost is not None and lost.buckets and not contents.buckets(paths, ports):
+        output.warn(
+            "The gateway was restarted and holds nothing: it keeps its data in memory. "
+            f"Lost were its roles and network, and {lost}. Making them anew, without the days' data."
+        )
+
+
+def _note_platform(paths: settings.Paths, ports: settings.Ports) -> None:
+    file = paths.run / "platform.json"
+    if not file.exists():
+        draft = file.with_suffix(".draft")
+        draft.write_text(json.dumps({"port_offset": ports.offset, "started_at": time.time()}) + "\n")
+        draft.replace(file)
+
+
+def _show_urls(ports: settings.Ports) -> None:
+    for what, where in (
+        ("AWS endpoint", ports.gateway_url),
+        ("EMR console", f"{ports.emr_url}   (its login link: `make -s env`)"),
+        ("Spark master", f"http://{settings.LOOPBACK}:{ports.node_ui(1)}"),
+        ("History Server", ports.history_server_url),
+    ):
+        output.say(f"  {what:<16}{where}")
+    output.say(
+        '  Next: `make run` for a day of shipments, `eval "$(make -s env)"` for aws and Terraform, `make local-down`.'
+    )

@@ -1,0 +1,204 @@
+"""Every service of the platform, declared once: its command, its environment, its ports, how its health is known.
+
+A service is one command that is configured by environment variables alone. Whatever starts it (the supervisor here, or
+Compose) takes both from this declaration. It sees an allow-list of the caller's variables and its own, nothing else.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from drydock import health, processes, secrets, settings
+from drydock.ports import Listener
+from drydock.toolchain import java
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Of the caller's environment, only where things are and which authorities to trust. No proxies: services speak to each
+# other on loopback.
+INHERITED = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A process of the platform. Services of one wave start together, after those of the wave before are healthy."""
+
+    name: str
+    wave: int
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: Path
+    listeners: tuple[Listener, ...]
+    check: Callable[[], None]  # raises health.Unhealthy
+    url: str | None
+    start_seconds: float  # how long it may take to become healthy
+    stop_seconds: int  # how long it may take to end after SIGTERM
+
+
+def declare(paths: settings.Paths, ports: settings.Ports) -> tuple[Service, ...]:
+    """All services, in the order in which they start. Raises SetupError when the toolchain lacks something."""
+    nodes = paths.nodes()
+    return (
+        _gateway(paths, ports),
+        _emr(paths, ports),
+        *(_node(node, len(nodes), paths, ports) for node in nodes),
+        _history_server(paths, ports),
+    )
+
+
+def names(paths: settings.Paths) -> tuple[str, ...]:
+    """The services' names, in the order in which they start; known without a toolchain."""
+    return ("gateway", "emr", *(node.name for node in paths.nodes()), "history-server")
+
+
+def base_environment(paths: settings.Paths) -> dict[str, str]:
+    """What every process of the platform sees of its caller's environment, and the marker by which it is found."""
+    inherited = {name: os.environ[name] for name in INHERITED if os.environ.get(name)}
+    return {"PATH": SYSTEM_PATH, "PYTHONUNBUFFERED": "1", **inherited, processes.MARKER: processes.install_id(paths)}
+
+
+def _gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
+    secret_files = secrets.Secrets(paths.secrets)
+    data = paths.data / "gateway"
+    return Service(
+        name="gateway",
+        wave=1,
+        command=(str(paths.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"),
+        environment={
+            **base_environment(paths),
+            "GATEWAY_LISTEN": f"{settings.LOOPBACK}:{ports.gateway}",
+            "SERVICES": "s3,iam,sts,ec2",
+            "DISABLE_EVENTS": "1",  # no telemetry
+            "SKIP_SSL_CERT_DOWNLOAD": "1",
+            "DNS_ADDRESS": "0",
+            "DISABLE_CORS_CHECKS": "1",  # it takes S3A's audit Referer for an origin; drydock_gateway checks instead
+            "FILESYSTEM_ROOT": str(data),
+            "TMPDIR": str(data / "tmp"),  # S3's objects are spooled to temporary files
+            "DRYDOCK_OPERATOR_KEY_FILE": str(secret_files.operator_key),
+            "DRYDOCK_GATEWAY_SECRET_FILE": str(secret_files.gateway),
+            "DRYDOCK_EMR_URL": ports.emr_url,
+        },
+        directory=data,
+        listeners=(Listener(settings.LOOPBACK, ports.gateway, "gateway"),),
+        check=partial(health.gateway, paths, ports),
+        url=ports.gateway_url,
+        start_seconds=90,
+        stop_seconds=15,
+    )
+
+
+def _emr(paths: settings.Paths, ports: settings.Ports) -> Service:
+    secret_files = secrets.Secrets(paths.secrets)
+    return Service(
+        name="emr",
+        wave=2,
+        command=(str(paths.environment("workspace") / "bin" / "drydock-emr"),),
+        environment={
+            **base_environment(paths),
+            "EMR_LISTEN": f"{settings.LOOPBACK}:{ports.emr}",
+            "EMR_DATABASE_URL": f"sqlite:///{paths.data / 'emr.db'}",
+            "EMR_LOG_PUSH_SECONDS": "3",
+            "EMR_CONSOLE_TOKEN_FILE": str(secret_files.console_token),
+            "DRYDOCK_GATEWAY_URL": ports.gateway_url,
+            "DRYDOCK_GATEWAY_SECRET_FILE": str(secret_files.gateway),
+            "DRYDOCK_NODE_SECRET_FILE": str(secret_files.node),
+        },
+        directory=paths.data,
+        listeners=(Listener(settings.LOOPBACK, ports.emr, "EMR control plane"),),
+        check=partial(health.emr, ports),
+        url=ports.emr_url,
+        start_seconds=60,
+        stop_seconds=15,
+    )
+
+
+def _node(node: settings.Node, fleet_size: int, paths: settings.Paths, ports: settings.Ports) -> Service:
+    secret_files = secrets.Secrets(paths.secrets)
+    workspace = paths.environment("workspace")
+    environment = {
+        **base_environment(paths),
+        "NODE_NAME": node.name,
+        "NODE_HOST": node.host,
+        "NODE_UI_HOST": settings.LOOPBACK,
+        "NODE_UI_PORT": str(ports.node_ui(node.index)),
+        "NODE_RPC_PORT": str(ports.node_rpc(node.index)),
+        "NODE_CREDENTIALS_PORT": str(ports.node_credentials(node.index)),
+        "NODE_SCRATCH": str(node.scratch),
+        "NODE_PYTHON": str(Path(sys.base_prefix) / "bin" / "python3.11"),
+        "NODE_WORKSPACE": str(workspace),
+        "EMR_URL": ports.emr_url,
+        "AWS_ENDPOINT_URL": ports.gateway_url,
+        "DRYDOCK_NODE_SECRET_FILE": str(secret_files.node),
+        "JAVA_HOME": str(java.java_home(paths)),
+        "SPARK_HOME": str(paths.spark_home),
+        "SPARK_SECRET_FILE": str(secret_files.spark),
+        "SPARK_EVENT_LOG_DIR": str(paths.event_logs),
+    }
+    if paths.cds_archive.exists():
+        environment["SPARK_CDS_ARCHIVE"] = str(paths.cds_archive)
+    is_master = node.index == 1  # the pre-warmed fleet: the first node's Spark daemon is the master of the others
+    return Service(
+        name=node.name,
+        wave=3,
+        command=(str(workspace / "bin" / "drydock-node"),),
+        environment=environment,
+        directory=paths.data,
+        listeners=(
+            Listener(settings.LOOPBACK, ports.node_ui(node.index), f"{node.name}'s Spark page"),
+            Listener(node.host, ports.node_rpc(node.index), f"{node.name}'s Spark daemon"),
+            Listener(settings.LOOPBACK, ports.node_credentials(node.index), f"{node.name}'s credentials"),
+        ),
+        check=partial(
+            health.node,
+            node.name,
+            ports.node_ui(node.index),
+            fleet_size - 1 if is_master else None,
+            paths,
+            ports.emr_url,
+        ),
+        url=f"http://{settings.LOOPBACK}:{ports.node_ui(node.index)}",
+        start_seconds=120,
+        stop_seconds=30,  # it ends its steps and its Spark daemon, and ships what they logged
+    )
+
+
+def _history_server(paths: settings.Paths, ports: settings.Ports) -> Service:
+    options = {
+        "spark.history.fs.logDirectory": f"file:{paths.event_logs}",
+        "spark.history.fs.update.interval": "3s",
+        "spark.history.ui.port": ports.history_server,
+        "spark.port.maxRetries": 0,  # a taken port is an error, never the next one
+    }
+    return Service(
+        name="history-server",
+        wave=4,
+        command=(str(paths.spark_home / "bin" / "spark-class"), "org.apache.spark.deploy.history.HistoryServer"),
+        environment={
+            **base_environment(paths),
+            "JAVA_HOME": str(java.java_home(paths)),
+            "SPARK_HOME": str(paths.spark_home),
+            "SPARK_LOCAL_IP": settings.LOOPBACK,
+            "SPARK_DAEMON_MEMORY": "512m",
+            "SPARK_HISTORY_OPTS": " ".join(f'"-D{name}={value}"' for name, value in options.items()),
+        },
+        directory=paths.data,
+        listeners=(Listener(settings.LOOPBACK, ports.history_server, "History Server"),),
+        check=partial(health.history_server, ports),
+        url=ports.history_server_url,
+        start_seconds=90,
+        stop_seconds=15,
+    )

@@ -1,0 +1,173 @@
+"""Bring services up: in waves, each gated by the health of its services; all of it or nothing.
+
+What a start had begun is ended again when it fails or is interrupted, and what ran before is left alone.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from types import FrameType
+
+from drydock import output, ports, settings, teardown
+from drydock.errors import ServiceFailed
+from drydock.health import Unhealthy
+from drydock.services import Service
+from drydock.supervision import ProcessState, Supervisor, last_lines
+
+POLL_SECONDS = 0.25
+SHOWN_LOG_LINES = 12
+DEAD_STATES = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
+
+
+def bring_up(
+    paths: settings.Paths, services: Sequence[Service], after_wave: Callable[[int], None] = lambda wave: None
+) -> list[str]:
+    """Start what does not run, wait until everything is healthy, and return the names of what was started.
+
+    `after_wave` is called with a wave's number when its services are healthy: here Terraform comes in. Raises
+    PortTaken, ServiceFailed (naming the service, with the last lines of its log) or what `after_wave` raises; then, as
+    on Ctrl-C and SIGTERM, what this call had started has been ended.
+    """
+    supervisor = Supervisor(paths)
+    is_new = not supervisor.is_running()
+    if is_new:
+        _clear_leftovers(paths)
+    states = {} if is_new else supervisor.states()
+    missing = [service for service in services if not _is_up(states.get(service.name))]
+    ports.require_free(listener for service in missing for listener in service.listeners)
+    started: list[str] = []
+    try:
+        if is_new:
+            supervisor.launch(services)
+        for wave, members in groupby(services, key=lambda service: service.wave):
+            _start_wave(supervisor, paths, list(members), started)
+            after_wave(wave)
+    except BaseException:
+        with uninterrupted():
+            _undo(supervisor, paths, is_new, started)
+        raise
+    return started
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal like Ctrl-C, so that what was begun is ended by them too."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Clean up to the end, however often Ctrl-C is pressed."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _clear_leftovers(paths: settings.Paths) -> None:
+    left = teardown.end_leftovers(paths)
+    if left:
+        output.warn(
+            f"The supervisor of an earlier start was killed. Ended what it had left: {len(left)} processes "
+            f"({', '.join(sorted(set(left))[:8])})."
+        )
+    teardown.forget(paths)
+
+
+def _start_wave(supervisor: Supervisor, paths: settings.Paths, members: list[Service], started: list[str]) -> None:
+    title = members[0].name if len(members) == 1 else f"{members[0].name} … {members[-1].name}"
+    states = supervisor.states()
+    begun_at = time.monotonic()
+    with output.stage(f"Starting {title}") as tell:
+        for service in members:
+            if not _is_up(states.get(service.name)):
+                started.append(service.name)
+                supervisor.start(service)
+        if started:
+            supervisor.record_processes()
+        _await_health(supervisor, paths, members, tell)
+    if any(service.name in started for service in members):
+        supervisor.record_processes()
+        output.done(f"{title} is up ({time.monotonic() - begun_at:.1f} s)".replace("… ", "to "))
+
+
+def _await_health(
+    supervisor: Supervisor, paths: settings.Paths, members: list[Service], tell: Callable[[str], None]
+) -> None:
+    begun_at = time.monotonic()
+    pending = {service.name: service for service in members}
+    with ThreadPoolExecutor(max_workers=len(members)) as pool:
+        while True:
+            states = supervisor.states()
+            checked = pool.map(why_not, pending.values(), [states.get(name) for name in pending])
+            reasons = dict(zip(pending, checked, strict=True))
+            pending = {name: service for name, service in pending.items() if reasons[name] is not None}
+            if not pending:
+                return
+            tell("; ".join(f"{name}: {reasons[name]}" for name in pending))
+            for name, service in pending.items():
+                elapsed = time.monotonic() - begun_at
+                if states[name].state in DEAD_STATES or elapsed > service.start_seconds:
+                    raise _failure(service, states[name], reasons[name] or "", elapsed, paths)
+            time.sleep(POLL_SECONDS)
+
+
+def why_not(service: Service, state: ProcessState | None) -> str | None:
+    """Why a service does not do its work; None when it does."""
+    if state is None:
+        return "the supervisor does not know it"
+    if state.state == "BACKOFF":
+        return f"it ended within seconds of its start and is tried again ({state.complaint or 'no reason given'})"
+    if state.state == "FATAL":
+        return "it ended within seconds of its start, again and again, and was given up"
+    if not state.is_up:
+        return f"it is {state.state.lower()}"
+    try:
+        service.check()
+    except Unhealthy as reason:
+        return str(reason)
+    return None
+
+
+def _failure(
+    service: Service, state: ProcessState, reason: str, elapsed: float, paths: settings.Paths
+) -> ServiceFailed:
+    log = paths.logs / f"{service.name}.log"
+    lines = "\n".join(f"    {line}" for line in last_lines(log, SHOWN_LOG_LINES).splitlines())
+    how = "did not come up" if state.state in DEAD_STATES else f"was not healthy after {elapsed:.0f} s"
+    return ServiceFailed(
+        f"{service.name} {how}: {reason}.\n"
+        f"The last lines of its log:\n{lines}\n"
+        f"All of it: `make local-logs SERVICE={service.name}`. When the cause is mended: `make local-up`."
+    )
+
+
+def _undo(supervisor: Supervisor, paths: settings.Paths, is_new: bool, started: list[str]) -> None:
+    if is_new:
+        output.warn("Ending what this command had started.")
+        ended = teardown.end_all(paths)
+        output.warn(f"Ended: {', '.join(ended) or 'nothing was running yet'}.")
+    elif started:
+        output.warn(f"Ending what this command had started: {', '.join(started)}.")
+        with suppress(OSError):  # the supervisor is gone: `local-down` ends the rest
+            supervisor.stop(reversed(started), teardown.STOP_SECONDS)
+            supervisor.record_processes()
+
+
+def _is_up(state: ProcessState | None) -> bool:
+    return state is not None and state.is_up
