@@ -53,7 +53,8 @@ def locked() -> list[Jar]:
         parts = coordinate.split(":")
         if len(parts) != 3 or len(sha256) != 64:
             raise SetupError(f"`{LOCK}` line {number}: expected `group:artifact:version sha256`, found `{line}`.")
-        jars.append(Jar(*parts, sha256=sha256))
+        group, artifact, version = parts
+        jars.append(Jar(group, artifact, version, sha256))
     return jars
 
 

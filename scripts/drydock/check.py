@@ -1,0 +1,56 @@
+"""`drydock check`: what can be said of the code without running it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from drydock import output, settings
+from drydock.errors import DrydockError
+from drydock.toolchain import terraform
+
+
+def check() -> None:
+    """Lint, formatting, types, Terraform's formatting, shell syntax. All are run; any that fails is named."""
+    failed = [name for name, command in _checks().items() if not _passes(name, command)]
+    if failed:
+        raise DrydockError(f"{', '.join(failed)} failed; what was found is shown above.")
+    output.done("All checks passed")
+
+
+def _checks() -> dict[str, list[str]]:
+    scripts = Path(sys.executable).parent
+    checks = {
+        "ruff check": [str(scripts / "ruff"), "check", "--quiet"],
+        "ruff format": [str(scripts / "ruff"), "format", "--check", "--quiet"],
+        "mypy": [str(scripts / "mypy"), "--no-error-summary"],
+    }
+    if any((settings.REPOSITORY / "terraform").rglob("*.tf")):
+        checks["terraform fmt"] = ["terraform", "fmt", "-check", "-recursive", "terraform"]
+    for script in _shell_scripts():
+        checks[f"bash -n {script}"] = ["bash", "-n", str(script)]
+    return checks
+
+
+def _shell_scripts() -> list[Path]:
+    """Every file of the repository that says of itself that a shell runs it."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=settings.REPOSITORY, capture_output=True, text=True, check=True).stdout
+    files = [Path(name) for name in names.split("\0") if name and (settings.REPOSITORY / name).is_file()]
+    return [file for file in files if _is_shell(settings.REPOSITORY / file)]
+
+
+def _is_shell(file: Path) -> bool:
+    with file.open("rb") as stream:
+        first = stream.readline(80)
+    return first.startswith(b"#!") and first.split()[-1].rsplit(b"/", 1)[-1] in (b"sh", b"bash")
+
+
+def _passes(name: str, command: list[str]) -> bool:
+    with output.stage(name):
+        result = subprocess.run(command, cwd=settings.REPOSITORY, env=terraform.environment(), check=False)
+    passed = result.returncode == 0
+    if passed:
+        output.done(name)
+    else:
+        output.fail(name)
+    return passed

@@ -1,0 +1,128 @@
+"""The order of set-up: which step needs which, what is still to do, and doing it, side by side where that helps.
+
+Importing this needs the standard library only, so that `scripts/prepare.py` can see that there is nothing to do
+before any environment exists.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+
+from drydock import settings
+from drydock.toolchain import cds, environments, jars, java, spark_home, terraform, wheels
+from drydock.toolchain.stamps import Stamp
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of the toolchain: `run` makes it and says in a few words what it made; `stamp` tells whether it is there.
+
+    `needs` names the steps whose product this one is made from.
+    """
+
+    name: str
+    title: str
+    stamp: Callable[[settings.Paths], Stamp]
+    run: Callable[[settings.Paths, Progress], str]
+    needs: tuple[str, ...] = ()
+
+
+def _environment(name: str, title: str) -> Step:
+    def stamp(paths: settings.Paths) -> Stamp:
+        return environments.stamp(paths, name)
+
+    def run(paths: settings.Paths, progress: Progress) -> str:
+        return environments.create(paths, name, progress)
+
+    return Step(name, title, stamp, run, needs=("uv",))
+
+
+# The first two are made by `scripts/prepare.py`: the rest runs in the environment that they make.
+FOUNDATION = (
+    Step("uv", "uv", environments.uv_stamp, environments.fetch_uv),
+    _environment("workspace", "Workspace"),
+)
+STEPS = (
+    Step("terraform", "Terraform", terraform.stamp, terraform.check),
+    Step("java", "Java", java.stamp, java.provide),
+    Step("jars", "Spark's jars", jars.stamp, jars.fetch),
+    _environment("spark", "Spark and the jobs' packages"),
+    _environment("gateway", "LocalStack"),
+    Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download),
+    Step("spark home", "SPARK_HOME", spark_home.stamp, spark_home.assemble, needs=("spark", "jars")),
+    Step("cds", "Class archive", cds.stamp, cds.make, needs=("spark home", "java")),
+)
+
+
+def pending(paths: settings.Paths, steps: Iterable[Step]) -> list[Step]:
+    """The steps whose product is missing or was made from something else than is there now."""
+    return [step for step in steps if not step.stamp(paths).matches]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told how it goes. Called from several threads."""
+
+    started: Callable[[Step], None]
+    progress: Callable[[Step, str], None]
+    done: Callable[[Step, str], None]
+
+
+def carry_out(paths: settings.Paths, steps: Iterable[Step], reporter: Reporter) -> None:
+    """Do what is pending of `steps` (those that are needed come first), each as soon as what it needs is there.
+
+    After an error no step is started, those that run stop at their next sign of progress, and the error is raised.
+    """
+    execution = _Execution(paths, reporter)
+    todo = list(steps)
+    with ThreadPoolExecutor(max_workers=max(1, len(todo))) as pool:
+        try:
+            for step in todo:
+                execution.futures[step.name] = pool.submit(execution.carry_out, step)
+            wait(execution.futures.values())
+        except BaseException as interruption:
+            execution.stop(interruption)
+            raise
+    if execution.error is not None:
+        raise execution.error
+
+
+class _Stopped(Exception):
+    """Another step has failed, so this one need not go on."""
+
+
+class _Execution:
+    def __init__(self, paths: settings.Paths, reporter: Reporter) -> None:
+        self.futures: dict[str, Future[bool]] = {}
+        self.error: BaseException | None = None
+        self._paths = paths
+        self._reporter = reporter
+        self._lock = threading.Lock()
+
+    def stop(self, error: BaseException) -> None:
+        """Keep the first error; the others follow from it."""
+        with self._lock:
+            self.error = self.error or error
+
+    def carry_out(self, step: Step) -> bool:
+        """Whether the step's product is there."""
+        needed = [self.futures[name] for name in step.needs if name in self.futures]
+        if not all(future.result() for future in needed) or self.error is not None:
+            return False
+        try:
+            if not step.stamp(self._paths).matches:
+                self._reporter.started(step)
+                self._reporter.done(step, step.run(self._paths, partial(self._progress, step)))
+        except BaseException as error:
+            self.stop(error)
+            return False
+        return True
+
+    def _progress(self, step: Step, news: str) -> None:
+        if self.error is not None:
+            raise _Stopped
+        self._reporter.progress(step, news)

@@ -1,0 +1,113 @@
+"""The first thing `make` runs: from Python 3.11 alone to a workspace in which `drydock` can do the rest.
+
+    python3.11 scripts/prepare.py [--quiet]
+
+Says that there is nothing to do, in one line (with `--quiet` not even that) and well under a second; otherwise fetches
+uv, makes the environment `workspace` with it, and hands over to `drydock setup`. Standard library only, and nothing is
+imported from Drydock before the version is looked at: an older Python gets as far as being told what is wrong. Speaks
+on stderr, so that stdout belongs to the verb.
+"""
+
+import os
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from drydock.settings import Paths
+    from drydock.toolchain import plan
+
+WANTED = (3, 11)
+NEEDED_GIGABYTES = 4  # 2.2 when set up, and what a few days of data take
+
+
+def main() -> int:
+    """Exit codes: 0 all is in place; 1 it is not, and the last line says why; 130 Ctrl-C."""
+    if sys.version_info[:2] != WANTED:
+        found = ".".join(str(part) for part in sys.version_info[:2])
+        return fail(
+            f"Drydock runs on Python 3.11, as EMR's nodes do; `{sys.executable}` is {found}. Install Python 3.11 and, "
+            "when `python3.11` is not on the PATH, name it: `make PYTHON=/path/to/python3.11`."
+        )
+    try:
+        return prepare(quiet="--quiet" in sys.argv[1:])
+    except KeyboardInterrupt:
+        return fail("Interrupted. `make setup` goes on from here.", 130)
+
+
+def prepare(quiet: bool) -> int:
+    """Make what `drydock setup` runs in, and hand over to it, unless nothing at all is to do."""
+    from drydock import settings
+    from drydock.errors import DrydockError
+    from drydock.toolchain import plan
+    from drydock.toolchain.stamps import only_one
+
+    paths = settings.Paths()
+    if not plan.pending(paths, plan.FOUNDATION + plan.STEPS):
+        if not quiet:
+            say(f"✓ Nothing to set up: all is in place in {paths.home}")
+        return 0
+    try:
+        look_at_ground(paths)
+        with only_one(paths.home / "setup.lock", lambda: say("! Another set-up is running; waiting for it.")):
+            plan.carry_out(paths, plan.FOUNDATION, reporter())
+    except DrydockError as error:
+        return fail(str(error))
+    return hand_over(str(paths.environment("workspace") / "bin" / "drydock"))
+
+
+def look_at_ground(paths: "Paths") -> None:
+    """Raise SetupError when `DRYDOCK_HOME` is where nothing can be built. Changes nothing but making the folder."""
+    from drydock.errors import SetupError
+
+    if any(character.isspace() for character in str(paths.home)):
+        raise SetupError(
+            f"`{paths.home}` has a space in it, which Spark's own scripts do not survive. Set DRYDOCK_HOME to a folder "
+            "without one, or move the checkout."
+        )
+    try:
+        paths.home.mkdir(parents=True, exist_ok=True)
+        free_gigabytes = shutil.disk_usage(paths.home).free / 1e9
+    except OSError as error:
+        raise SetupError(
+            f"`{paths.home}` cannot be made: {error.strerror}. Set DRYDOCK_HOME to another folder."
+        ) from None
+    if free_gigabytes < NEEDED_GIGABYTES:
+        raise SetupError(
+            f"`{paths.home}` has {free_gigabytes:.1f} GB left; {NEEDED_GIGABYTES} GB are needed. Make room, or set "
+            "DRYDOCK_HOME to a folder on another disk."
+        )
+
+
+def reporter() -> "plan.Reporter":
+    from drydock.toolchain import plan
+
+    began: dict[str, float] = {}
+
+    def started(step: plan.Step) -> None:
+        began[step.name] = time.monotonic()
+        say(f"… {step.title}")
+
+    def done(step: plan.Step, made: str) -> None:
+        say(f"✓ {step.title}: {made} ({time.monotonic() - began[step.name]:.1f} s)")
+
+    return plan.Reporter(started, lambda _step, _news: None, done)
+
+
+def hand_over(drydock: str) -> int:
+    sys.stderr.flush()
+    os.execv(drydock, [drydock, "setup"])  # noqa: S606 - a shell would only be in between
+
+
+def say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def fail(message: str, exit_code: int = 1) -> int:
+    say(f"✗ {message}")
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
