@@ -5,6 +5,9 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from drydock import services, settings
 from drydock.errors import DrydockError, NotRunning
@@ -14,11 +17,14 @@ DEFAULT_LINES = 100
 POLL_SECONDS = 0.25
 
 
-def local_logs(service: str = "", follow: bool = False, lines: int = DEFAULT_LINES) -> None:
-    """Print the last `lines` lines of a service's log; of every service's, prefixed with its name, when none is named.
+def local_logs(
+    service: Annotated[str, typer.Option(envvar="SERVICE", help="The service; all of them when none is named.")] = "",
+    follow: Annotated[bool, typer.Option(envvar="FOLLOW", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option(min=1, help="How many lines of each log.")] = DEFAULT_LINES,
+) -> None:
+    """Print the last lines of a service's log, or of every service's, prefixed with its name.
 
-    With `follow`, go on with what is written from now, across rotations, until Ctrl-C. Raises DrydockError for a
-    service that does not exist, NotRunning when there is no log yet.
+    Following goes on with what is written from now, across rotations.
     """
     paths = settings.Paths()
     known = (*services.names(paths), "supervisord")

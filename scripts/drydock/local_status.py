@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import typer
 from rich.table import Table
 
 from drydock import output, processes, settings, startup
@@ -26,8 +27,13 @@ class Status:
     why_not: str
 
 
-def local_status() -> int:
-    """Show the table. Returns 0 when every service is healthy, 1 when some are not, 3 when nothing runs."""
+def local_status() -> None:
+    """Show what runs. Exit codes: 0 every service is healthy; 1 some are not; 3 nothing runs."""
+    raise typer.Exit(show_status())
+
+
+def show_status() -> int:
+    """Show the table. Returns the exit code of `local_status`."""
     paths, ports = settings.Paths(), settings.Ports()
     supervisor = Supervisor(paths)
     if not supervisor.is_running():
