@@ -1,4 +1,4 @@
-"""The control plane as a web application: EMR's API, the nodes' endpoint, a health check."""
+"""The control plane as a web application: EMR's API, the nodes' endpoint, the console, a health check."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from drydock_emr.api.endpoint import Endpoint
 from drydock_emr.api.operations import Operations
 from drydock_emr.config import Config, read_secret
+from drydock_emr.console.pages import Console
 from drydock_emr.control_plane import ControlPlane
 from drydock_emr.gateway import Gateway
 from drydock_emr.nodes_endpoint import NodesEndpoint
@@ -23,11 +24,13 @@ def create(config: Config) -> Starlette:
     """The application. Raises ConfigurationError or DatabaseVersionError before anything is served."""
     gateway_secret = read_secret(config.gateway_secret_file)
     node_secret = read_secret(config.node_secret_file)
+    console_token = read_secret(config.console_token_file)
     store = Store(config.database_url)
     control_plane = ControlPlane(store, config.log_push_seconds)
     gateway = Gateway(config.gateway_url, gateway_secret)
     endpoint = Endpoint(Operations(control_plane, gateway), gateway_secret)
     nodes = NodesEndpoint(control_plane, gateway, node_secret)
+    console = Console(control_plane, console_token)
 
     async def health(_request: Request) -> Response:
         try:
@@ -53,6 +56,7 @@ def create(config: Config) -> Starlette:
             Route("/node/v1/sync", nodes.sync, methods=["POST"]),
             Route("/node/v1/credentials", nodes.credentials),
             Route("/node/v1/nodes", nodes.nodes),
+            *console.routes,
         ],
         lifespan=lifespan,
     )

@@ -103,6 +103,11 @@ class Records:
         """A cluster of whatever account: for the control plane itself, never for callers."""
         return self._session.get(Cluster, cluster_id)
 
+    def all_clusters(self, *, offset: int, limit: int) -> Sequence[Cluster]:
+        """A page of everyone's clusters, newest first: for the console, never for callers."""
+        query = select(Cluster).order_by(_clusters.c.created_at.desc(), _clusters.c.id).offset(offset).limit(limit)
+        return self._session.scalars(query).all()
+
     def active_clusters(self) -> Sequence[Cluster]:
         """Clusters that hold or want nodes, oldest first."""
         query = select(Cluster).where(_clusters.c.state.in_(ACTIVE_STATES))

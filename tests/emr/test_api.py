@@ -1,0 +1,184 @@
+"""The API's edges: who may call, what is refused and how it is said."""
+
+import json
+import time
+
+import boto3
+import httpx
+import pytest
+
+from tests.emr.conftest import Emr, Fleet, caller_token, run_job_flow, step
+
+BUILT = {
+    "RunJobFlow",
+    "AddJobFlowSteps",
+    "CancelSteps",
+    "DescribeCluster",
+    "DescribeStep",
+    "ListClusters",
+    "ListInstances",
+    "ListSteps",
+    "TerminateJobFlows",
+}
+EVERY_OPERATION = sorted(boto3.client("emr", region_name="us-east-1").meta.service_model.operation_names)
+
+
+def test_an_operation_that_is_not_built_says_so(emr: Emr) -> None:
+    for operation in sorted(set(EVERY_OPERATION) - BUILT):
+        response = emr.send(operation, b"{}")
+        assert response.status_code == 400, operation
+        assert response.json()["__type"] == "NotImplementedException"
+        assert operation in response.json()["message"]
+
+
+@pytest.mark.parametrize("operation", ["", "Nonsense", "runjobflow", "RunJobFlow.x", "../RunJobFlow"])
+def test_no_operation_of_emr(emr: Emr, operation: str) -> None:
+    response = emr.send(operation, b"{}")
+    assert (response.status_code, response.json()["__type"]) == (400, "UnknownOperationException")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000, b'{"ClusterId": NaN}', b"null"])
+def test_malformed_bodies_are_refused_with_400(emr: Emr, body: bytes) -> None:
+    response = emr.send("DescribeCluster", body)
+    assert (response.status_code, response.json()["__type"]) == (400, "SerializationException")
+
+
+def test_wrong_types_and_missing_members_are_told_apart(emr: Emr) -> None:
+    wrong_type = emr.send("DescribeCluster", b'{"ClusterId": 7}').json()
+    assert wrong_type["__type"] == "SerializationException"
+    missing = emr.send("DescribeCluster", b"{}").json()
+    assert missing == {
+        "__type": "ValidationException",
+        "message": "1 validation error detected: Value null at 'clusterId' failed to satisfy constraint: "
+        "Member must not be null",
+    }
+    wrong_value = emr.send("ListClusters", b'{"ClusterStates": ["ASLEEP"]}').json()
+    assert "Value 'ASLEEP' at 'clusterStates.1.member' failed to satisfy constraint" in wrong_value["message"]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": "gateway"}, {"iss": "emr"}, {"exp": int(time.time()) - 60}, {"body_sha256": "0" * 64}],
+    ids=["audience", "issuer", "expired", "another body"],
+)
+def test_only_the_gateway_may_call(emr: Emr, claims: dict[str, object]) -> None:
+    headers = {
+        "X-Amz-Target": "ElasticMapReduce.ListClusters",
+        "Authorization": f"Bearer {caller_token(b'{}', **claims)}",
+    }
+    response = httpx.post(emr.url, content=b"{}", headers=headers)
+    assert (response.status_code, response.json()["__type"]) == (400, "AccessDeniedException")
+
+
+def test_nodes_need_their_secret(emr: Emr) -> None:
+    for path in ("/node/v1/credentials?node=node-1", "/node/v1/nodes"):
+        assert httpx.get(emr.url + path).status_code == 401
+        assert httpx.get(emr.url + path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert httpx.post(emr.url + "/node/v1/sync", content=b"{}").status_code == 401
+
+
+def test_unknown_ids(emr: Emr) -> None:
+    client = emr.client()
+    with pytest.raises(client.exceptions.InvalidRequestException, match=r"Cluster id 'j-NONE' is not valid\."):
+        client.describe_cluster(ClusterId="j-NONE")
+    with pytest.raises(client.exceptions.ClientError, match="Specified job flow ID does not exist"):
+        client.terminate_job_flows(JobFlowIds=["j-NONE"])
+    cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]
+    with pytest.raises(client.exceptions.InvalidRequestException, match=r"Step id 's-NONE' is not valid\."):
+        client.describe_step(ClusterId=cluster_id, StepId="s-NONE")
+
+
+def test_clusters_belong_to_an_account_and_a_region(emr: Emr) -> None:
+    cluster_id = emr.client().run_job_flow(**run_job_flow())["JobFlowId"]
+    for other in (emr.client(account_id="111111111111"), emr.client(region="eu-west-1")):
+        assert other.list_clusters()["Clusters"] == []
+        with pytest.raises(other.exceptions.InvalidRequestException, match="is not valid"):
+            other.describe_cluster(ClusterId=cluster_id)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"JobFlowRole": "nobody"}, r"Invalid InstanceProfile: nobody\."),
+        ({"JobFlowRole": None}, "InstanceProfile is required for creating cluster"),
+        ({"ServiceRole": None}, "ServiceRole is required for creating cluster"),
+        ({"ReleaseLabel": "emr-1.0.0"}, "The supplied release label is invalid: emr-1.0.0"),
+        ({"StepConcurrencyLevel": 257}, "Step concurrency level"),
+        ({"StepConcurrencyLevel": 2, "Steps": [step("s", on_failure=None)]}, "ActionOnFailure setting is not valid"),
+        ({"LogUri": "file:///tmp"}, "log URI"),
+        ({"AutoTerminationPolicy": {"IdleTimeout": 59}}, "idle timeout"),
+        ({"Steps": [step("s", "x" * 10_241)]}, "at most 10240"),
+    ],
+)
+def test_what_run_job_flow_refuses_at_once(emr: Emr, changed: dict[str, object], message: str) -> None:
+    client = emr.client()
+    request = {name: value for name, value in run_job_flow(**changed).items() if value is not None}
+    with pytest.raises(client.exceptions.ClientError, match=message) as refusal:
+        client.run_job_flow(**request)
+    assert refusal.value.response["Error"]["Code"] == "ValidationException"
+    assert client.list_clusters()["Clusters"] == []
+
+
+def test_describe_cluster_repeats_what_was_asked_for(emr: Emr) -> None:
+    client = emr.client()
+    request = run_job_flow(
+        LogUri="s3://logs/prefix",
+        Tags=[{"Key": "a", "Value": "b"}],
+        Configurations=[{"Classification": "spark-defaults", "Properties": {"k": "v"}}],
+    )
+    answer = client.run_job_flow(**request)
+    cluster = client.describe_cluster(ClusterId=answer["JobFlowId"])["Cluster"]
+    assert cluster["ClusterArn"] == answer["ClusterArn"]
+    assert cluster["LogUri"] == "s3://logs/prefix"
+    assert cluster["Tags"] == [{"Key": "a", "Value": "b"}]
+    assert cluster["Configurations"] == request["Configurations"]
+    assert cluster["Applications"] == [{"Name": "Spark", "Version": "3.5.6"}]
+    assert cluster["Ec2InstanceAttributes"]["IamInstanceProfile"] == "emr_instance_profile"
+    assert cluster["AutoTerminate"] is False
+
+
+def test_steps_are_limited_to_256_unfinished(emr: Emr) -> None:
+    client = emr.client()
+    cluster_id = client.run_job_flow(**run_job_flow(Steps=[step(f"s{i}") for i in range(200)]))["JobFlowId"]
+    with pytest.raises(client.exceptions.ClientError, match="Maximum number of active steps"):
+        client.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step(f"t{i}") for i in range(57)])
+    client.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step(f"t{i}") for i in range(56)])
+    listed = [
+        s["Name"] for page in client.get_paginator("list_steps").paginate(ClusterId=cluster_id) for s in page["Steps"]
+    ]
+    assert len(listed) == 256
+    assert listed[0] == "t55", "newest first"
+    assert listed[-1] == "s0"
+
+
+def test_clusters_are_listed_in_pages_newest_first(emr: Emr) -> None:
+    client = emr.client()
+    ids = [client.run_job_flow(**run_job_flow(Name=f"c{i}"))["JobFlowId"] for i in range(53)]
+    first = client.list_clusters()
+    assert [c["Id"] for c in first["Clusters"]] == ids[:2:-1]
+    second = client.list_clusters(Marker=first["Marker"])
+    assert [c["Id"] for c in second["Clusters"]] == ids[2::-1]
+    assert "Marker" not in second
+    assert client.list_clusters(ClusterStates=["TERMINATED"])["Clusters"] == []
+
+
+def test_ended_clusters_take_no_steps(emr: Emr, fleet: Fleet) -> None:
+    client = emr.client()
+    cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]
+    client.terminate_job_flows(JobFlowIds=[cluster_id])
+    with pytest.raises(client.exceptions.ClientError, match="shutting down, terminated, or finished"):
+        client.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step("late")])
+
+
+def test_health_needs_a_writable_database(emr: Emr) -> None:
+    response = httpx.get(emr.url + "/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_step_details_show_what_was_submitted_byte_for_byte(emr: Emr) -> None:
+    client = emr.client()
+    args = ["bash", "-c", "printf '%s' \"a  b\"", "", "ü\t\n", "--x=y z"]
+    cluster_id = client.run_job_flow(**run_job_flow(Steps=[step("s", *args)]))["JobFlowId"]
+    (listed,) = client.list_steps(ClusterId=cluster_id)["Steps"]
+    assert listed["Config"]["Args"] == args
+    assert json.dumps(listed["Config"]["Jar"]) == '"command-runner.jar"'
