@@ -1,0 +1,40 @@
+"""Where LocalStack finds us: the entry points of this package (see pyproject.toml)."""
+
+from localstack import config
+from localstack.runtime import hooks
+from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
+from localstack.services.plugins import SERVICE_PLUGINS, Service, aws_provider
+
+SERVER_NAME = "drydock"
+
+
+@hooks.on_infra_start(priority=100)
+def guard_gateway() -> None:
+    """Whatever server was configured, it is ours that serves.
+
+    GATEWAY_SERVER=drydock in the environment says the same, and besides keeps LocalStack from starting when this
+    package cannot be loaded: LocalStack logs a hook that fails to load, and goes on without it.
+    """
+    config.GATEWAY_SERVER = SERVER_NAME
+    SERVICE_PLUGINS.require("emr")  # for /_localstack/health to list it as running
+
+
+class GuardedServerPlugin(RuntimeServerPlugin):
+    name = SERVER_NAME
+
+    def load(self, *_args: object, **_kwargs: object) -> RuntimeServer:
+        from drydock_gateway.server import GuardedServer  # late: it brings Twisted's reactor into being
+
+        return GuardedServer()
+
+
+class EmrService(Service):
+    """What /_localstack/health knows of EMR. Its requests never come this far: the front door passes them on."""
+
+    def is_enabled(self) -> bool:
+        return True  # SERVICES names what LocalStack serves itself
+
+
+@aws_provider()
+def emr() -> Service:
+    return EmrService("emr")

@@ -1,0 +1,79 @@
+"""What the gateway is told by its environment, read once at start.
+
+DRYDOCK_OPERATOR_KEY_FILE     JSON {"access_key_id": …, "secret_access_key": …}: the key of the account's owner
+DRYDOCK_GATEWAY_SECRET_FILE   text, at least 32 bytes: shared with the control plane
+DRYDOCK_EMR_URL               the control plane, http://127.0.0.1:8088
+DRYDOCK_GATEWAY_HOSTS         optional, comma-separated: names besides loopback's under which the gateway is called
+GATEWAY_LISTEN                LocalStack's own: where to listen, 127.0.0.1:4566
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from drydock_gateway.errors import ConfigurationError
+
+MINIMUM_SECRET_BYTES = 32  # what HS256 asks of its key (RFC 7518, section 3.2)
+
+
+@dataclass(frozen=True)
+class Settings:
+    operator_access_key_id: str
+    operator_secret_access_key: str
+    gateway_secret: str
+    emr_url: str
+    extra_hosts: frozenset[str]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises ConfigurationError, with a sentence, when something is missing or unusable."""
+        key_id, secret_key = _operator_key(_file(environment, "DRYDOCK_OPERATOR_KEY_FILE"))
+        secret_file = _file(environment, "DRYDOCK_GATEWAY_SECRET_FILE")
+        secret = _text(secret_file).strip()
+        if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+            raise ConfigurationError(
+                f"The secret in {secret_file} has {len(secret.encode())} bytes; it needs {MINIMUM_SECRET_BYTES}."
+            )
+        emr_url = environment.get("DRYDOCK_EMR_URL", "")
+        if not emr_url.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                f"DRYDOCK_EMR_URL is {emr_url!r}; it has to be the control plane's URL, such as http://127.0.0.1:8088."
+            )
+        hosts = environment.get("DRYDOCK_GATEWAY_HOSTS", "").split(",")
+        return cls(
+            operator_access_key_id=key_id,
+            operator_secret_access_key=secret_key,
+            gateway_secret=secret,
+            emr_url=emr_url.rstrip("/"),
+            extra_hosts=frozenset(host.strip().lower() for host in hosts if host.strip()),
+        )
+
+
+def _file(environment: Mapping[str, str], name: str) -> Path:
+    value = environment.get(name)
+    if not value:
+        raise ConfigurationError(f"{name} is not set; it has to name a file that only this user can read.")
+    return Path(value)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _operator_key(path: Path) -> tuple[str, str]:
+    try:
+        document = json.loads(_text(path))
+        key_id, secret_key = document["access_key_id"], document["secret_access_key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{path} does not hold an operator's key: "
+            'expected JSON {"access_key_id": "…", "secret_access_key": "…"}.'
+        ) from error
+    if not (isinstance(key_id, str) and key_id and isinstance(secret_key, str) and secret_key):
+        raise ConfigurationError(f"{path} holds an operator's key that is empty or no text.")
+    return key_id, secret_key
