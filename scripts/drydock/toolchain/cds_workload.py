@@ -4,7 +4,6 @@ spark-submit --properties-file cds_workload.conf cds_workload.py SCRATCH_FOLDER
 """
 
 import sys
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -22,7 +21,8 @@ OF_A_CLUSTER = (
 
 
 def main(scratch: str) -> None:
-    spark = SparkSession.builder.config("spark.eventLog.dir", f"file:{scratch}").getOrCreate()
+    builder = SparkSession.builder.config("spark.eventLog.dir", f"file:{scratch}")
+    spark = builder.config("spark.sql.warehouse.dir", f"file:{scratch}/warehouse").getOrCreate()
     write_and_read(spark, scratch)
     for name in OF_A_CLUSTER:
         spark._jvm.java.lang.Class.forName(name)
@@ -38,7 +38,7 @@ def write_and_read(spark: Any, scratch: str) -> None:
         f.rand(1).alias("value"),
         f.lit("2024-01-01").cast("date").alias("day"),
     )
-    numbers.mapInArrow(_pass_on, numbers.schema).write.parquet(f"{scratch}/raw")
+    numbers.write.parquet(f"{scratch}/raw")
     raw = spark.read.parquet(f"{scratch}/raw").dropDuplicates(["id"])
     table = (
         raw.groupBy("day", "key")
@@ -49,7 +49,7 @@ def write_and_read(spark: Any, scratch: str) -> None:
         writer = table.write.format("delta").mode("overwrite").partitionBy("day")
         writer.option("replaceWhere", "day = '2024-01-01'").save(f"{scratch}/table")
     spark.read.format("delta").load(f"{scratch}/table").join(raw, ["day", "key"]).collect()
-    spark.sparkContext.parallelize(range(2), 2).map(abs).collect()
+    spark.sparkContext.parallelize(range(2), 2).mapPartitions(list).collect()
 
 
 def reach_for_s3(spark: Any) -> None:
@@ -60,10 +60,6 @@ def reach_for_s3(spark: Any) -> None:
     except Py4JJavaError as error:
         if "ConnectException" not in str(error.java_exception):
             raise
-
-
-def _pass_on(batches: Iterable[Any]) -> Iterator[Any]:
-    yield from batches
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ def fetch(paths: settings.Paths, progress: Callable[[str], None]) -> str:
             raise
         finally:
             shutil.rmtree(downloads, ignore_errors=True)
+    stamp(paths).write()
     megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
     return f"{len(jars)} jars, {megabytes:.0f} MB"
 

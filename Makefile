@@ -1,0 +1,45 @@
+# Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
+# DATE, ROWS, SERVICE and FULL reach the verb as they were given, whatever characters they hold: neither make nor the
+# shell looks into them.
+
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
+DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
+QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
+
+literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
+$(foreach variable,DATE ROWS SERVICE,$(call literally,$(variable)))
+
+.PHONY: help setup demo run local-up local-down local-status local-logs env check test test-full
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+##@ Start here
+demo: setup ## Bring the platform up and run a day of shipments through it (DATE= ROWS=)
+	@$(DRYDOCK) demo $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+setup: ## Fetch and make all that is needed, under DRYDOCK_HOME (.drydock); the other targets do it by themselves
+	@"$(PYTHON)" scripts/prepare.py $(QUIET)
+help: ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+##@ The running platform
+local-up: setup ## Start the platform as local processes; what runs already is left alone
+	@$(DRYDOCK) local-up
+local-down: setup ## End every process of the platform, and only those
+	@$(DRYDOCK) local-down
+local-status: setup ## Show each service: state, since when, memory, URL, and why not
+	@$(DRYDOCK) local-status
+local-logs: setup ## Show the services' last log lines (SERVICE=)
+	@$(DRYDOCK) local-logs $${SERVICE:+"--service=$$SERVICE"}
+run: setup ## Run a day on the running platform (DATE= ROWS=)
+	@$(DRYDOCK) run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+env: setup ## Print shell exports: eval "$$(make -s env)", and aws, boto3 and Terraform speak to the platform
+	@$(DRYDOCK) env
+
+##@ Development
+check: setup ## Lint, formatting, types, Terraform's formatting, shell syntax
+	@$(DRYDOCK) check
+test: setup ## Run the tests; no Docker needed
+	@$(DRYDOCK) test
+test-full: setup ## Run the tests, the long ones too
+	@$(DRYDOCK) test --full
