@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from drydock_emr.node_protocol import (
     Assignment,
@@ -19,9 +20,9 @@ from drydock_emr.node_protocol import (
     Lease,
     Report,
 )
-from drydock_emr.state import fleet, transitions
-from drydock_emr.state.cluster import LEASED_STEP_STATES, Cluster, ClusterState, InstanceRole
+from drydock_emr.state.cluster import LEASED_STEP_STATES, Cluster, InstanceRole
 from drydock_emr.state.fleet import NodeRecord
+from drydock_emr.state.reconciliation import reconcile
 from drydock_emr.state.store import Records, Store
 
 NODE_LOST_SECONDS = 30.0
@@ -145,27 +146,13 @@ class ControlPlane:
         nodes = records.nodes()
         lost = {node.name for node in nodes if self._lost(node.name, now)}
         reports = {name: report for name, report in self._reports.items() if name not in lost}
-        queue_is_blocked = False
-        for cluster in records.active_clusters():
-            before = cluster.state
-            if cluster.state is ClusterState.STARTING and not queue_is_blocked:
-                instances = fleet.claim(cluster, nodes, reports, now)
-                queue_is_blocked = instances is None
-                transitions.place(cluster, instances or [])
-            transitions.observe(cluster, reports, lost, _released(cluster, nodes, reports), now)
-            transitions.advance(cluster, now)
-            if cluster.state is ClusterState.TERMINATING:
-                fleet.release(cluster.id, nodes)
-            if cluster.state is not before:
-                log.info(
-                    "Cluster %s (%s): %s → %s %s",
-                    cluster.id,
-                    cluster.name,
-                    before,
-                    cluster.state,
-                    cluster.reason_message,
-                )
-        fleet.keep_warm([node for node in nodes if node.name in reports])
+        clusters = records.active_clusters()
+        before = {cluster.id: cluster.state for cluster in clusters}
+        reconcile(clusters, nodes, reports, lost, now)
+        for cluster in clusters:
+            if cluster.state is not before[cluster.id]:
+                change = f"{before[cluster.id]} → {cluster.state}"
+                log.info("Cluster %s (%s): %s. %s", cluster.id, cluster.name, change, cluster.reason_message)
 
     def _lost(self, node: str, now: float) -> bool:
         return now - self._last_seen.get(node, self._started_at) > NODE_LOST_SECONDS
@@ -173,17 +160,6 @@ class ControlPlane:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def _released(cluster: Cluster, nodes: Sequence[NodeRecord], reports: dict[str, Report]) -> set[str]:
-    return {
-        node.name
-        for node in nodes
-        if node.cluster_id != cluster.id
-        and (report := reports.get(node.name)) is not None
-        and report.tenancy == node.tenancy
-        and report.cluster_id != cluster.id
-    }
 
 
 def _membership(cluster: Cluster, node: NodeRecord, nodes: Sequence[NodeRecord]) -> ClusterMembership:
@@ -213,13 +189,11 @@ def _membership(cluster: Cluster, node: NodeRecord, nodes: Sequence[NodeRecord])
     )
 
 
-def _configuration(document: dict[str, object]) -> Configuration:
-    return Configuration.model_validate(
-        {
-            "classification": document.get("Classification", ""),
-            "properties": document.get("Properties", {}),
-            "configurations": [_configuration(nested) for nested in document.get("Configurations", ())],  # type: ignore[attr-defined]
-        }
+def _configuration(document: dict[str, Any]) -> Configuration:
+    return Configuration(
+        classification=document.get("Classification", ""),
+        properties=document.get("Properties", {}),
+        configurations=tuple(map(_configuration, document.get("Configurations", ()))),
     )
 
 

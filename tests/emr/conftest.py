@@ -17,13 +17,14 @@ import jwt
 import pytest
 import uvicorn
 from botocore.config import Config as BotoConfig
-from drydock_emr import app
-from drydock_emr.config import Config
-from drydock_emr.node_protocol import Assignment, LeaseReport, LeaseState, NodeFailure, Phase, Report
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from drydock_emr import app
+from drydock_emr.config import Config
+from drydock_emr.node_protocol import Assignment, LeaseReport, LeaseState, NodeFailure, Phase, Report
 
 GATEWAY_SECRET = "gateway-secret-of-the-tests-0123456789"
 NODE_SECRET = "node-secret-of-the-tests-0123456789"
