@@ -1,0 +1,1 @@
+"""The node: one process a machine, what AWS calls the instance controller."""

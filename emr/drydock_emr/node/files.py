@@ -1,0 +1,35 @@
+"""Files that are whole or not there: records survive a crash at any moment."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Write and rename, on disk before it returns; a reader sees the old content or the new, never a part."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    data = content.encode() if isinstance(content, str) else content
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Escaped to ASCII, so that lone surrogates in a caller's strings are kept too."""
+    write_atomically(path, json.dumps(document))
+
+
+def read_json(path: Path) -> Any | None:
+    """The document, or None when there is none or it cannot be understood."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

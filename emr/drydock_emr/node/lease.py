@@ -1,0 +1,156 @@
+"""A command that is run once, and what is on disk about it: steps, bootstrap actions and daemons all run like this.
+
+The folder tells the whole story, so a node that was killed and comes back reads it on:
+
+    nothing                  not started
+    spec.json                meant to be started: from here on it is never started again
+    process.json             started, with the pids and their creation times (written by `runner`)
+    exit.json                ended, with its exit code (written by `runner`)
+
+spec.json without a living process and without exit.json: VANISHED.
+"""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from drydock_emr.node import processes
+from drydock_emr.node.files import read_json, write_json
+from drydock_emr.node_protocol import LeaseState
+
+START_GRACE_SECONDS = 10.0
+"""How long after spec.json was written its runner may take to appear in process.json."""
+
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Status:
+    """What became of the command, by its folder. Times are epoch seconds."""
+
+    state: LeaseState
+    started_at: float | None = None
+    ended_at: float | None = None
+    exit_code: int | None = None
+    pid: int | None = None
+
+
+class Lease:
+    """One command in one folder. Several Lease objects of one folder see the same: the truth is on disk."""
+
+    def __init__(self, folder: Path, processes_folder: Path) -> None:
+        self.folder = folder
+        self._processes_folder = processes_folder
+        self._runner: subprocess.Popen[bytes] | None = None
+
+    @property
+    def was_started(self) -> bool:
+        return (self.folder / "spec.json").exists()
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        what: str,
+        environment: Mapping[str, str],
+        cwd: Path,
+        stdout: Path,
+        stderr: Path,
+        epitaph: str | None = None,
+    ) -> None:
+        """Start the command, detached from this process. `epitaph`, formatted with the exit code, ends its stderr.
+
+        Raises FileExistsError when it was started before, by this node or the one before it.
+        """
+        if self.was_started:
+            raise FileExistsError(f"The command in {self.folder} was started before and is never run again.")
+        self._processes_folder.mkdir(parents=True, exist_ok=True)
+        write_json(
+            self.folder / "spec.json",
+            {
+                "argv": list(argv),
+                "what": what,
+                "cwd": str(cwd),
+                "stdout": str(stdout),
+                "stderr": str(stderr),
+                "epitaph": epitaph,
+                "processes": str(self._processes_folder),
+                "spawned_at": time.time(),
+            },
+        )
+        self._runner = subprocess.Popen(
+            [sys.executable, "-I", "-m", "drydock_emr.node.runner", str(self.folder)],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def status(self) -> Status:
+        """What the folder and the process table say now."""
+        self._reap()
+        if (ended := self._ended()) is not None:
+            return ended
+        spec, process = read_json(self.folder / "spec.json"), read_json(self.folder / "process.json")
+        if spec is None:
+            return Status(LeaseState.STARTING)
+        if process is None:
+            late = time.time() - float(spec["spawned_at"]) > START_GRACE_SECONDS
+            dead = self._runner is not None and self._runner.returncode is not None
+            gone = late or dead
+            return self._ended() or Status(LeaseState.VANISHED if gone else LeaseState.STARTING)
+        started_at = float(process["started_at"])
+        if self.runner() is not None:  # also while the command is gone and its exit code about to be written
+            return Status(LeaseState.RUNNING, started_at, pid=process["child"] and process["child"]["pid"])
+        if process["child"] and (orphan := processes.find(process["child"]["pid"], process["child"]["create_time"])):
+            return Status(LeaseState.RUNNING, started_at, pid=orphan.pid)  # somebody killed the runner
+        return self._ended() or Status(LeaseState.VANISHED, started_at)
+
+    async def wait(self) -> Status:
+        """Until it has ended, or vanished."""
+        while True:
+            status = self.status()
+            if status.state in {LeaseState.EXITED, LeaseState.VANISHED}:
+                return status
+            await asyncio.sleep(POLL_SECONDS)
+
+    def runner(self) -> psutil.Process | None:
+        """The runner's process; it outlives the command while what that left behind lives."""
+        process = read_json(self.folder / "process.json")
+        return processes.find(process["runner"]["pid"], process["runner"]["create_time"]) if process else None
+
+    def tree(self, marker: Mapping[str, str] | None = None) -> set[psutil.Process]:
+        """All that comes from the command: its runner's descendants, and whoever carries `marker`; not the runner."""
+        runner = self.runner()
+        found = processes.with_descendants([runner] if runner else [])
+        if marker:
+            found |= processes.carrying(dict(marker))
+        return found - {runner}
+
+    def interrupt(self) -> None:
+        """SIGTERM to every process of the tree, once."""
+        processes.send(self.tree(), signal.SIGTERM)
+
+    def kill(self, marker: Mapping[str, str]) -> None:
+        """SIGKILL to every process of the tree until none is left. Blocks; the runner writes the exit code."""
+        processes.end(lambda: self.tree(marker), grace_seconds=0)
+
+    def _ended(self) -> Status | None:
+        ended, process = read_json(self.folder / "exit.json"), read_json(self.folder / "process.json")
+        if ended is None:
+            return None
+        started_at = float(process["started_at"]) if process else None
+        return Status(LeaseState.EXITED, started_at, float(ended["ended_at"]), int(ended["exit_code"]))
+
+    def _reap(self) -> None:
+        if self._runner is not None:
+            with contextlib.suppress(ChildProcessError):
+                self._runner.poll()

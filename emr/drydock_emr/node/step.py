@@ -1,0 +1,253 @@
+"""Steps: what a lease asks to run, run once, and what became of it.
+
+On EMR every step is `hadoop jar <jar> <args>`; command-runner.jar runs its arguments as a command on the master node
+and script-runner.jar a script from S3 ("Run commands and scripts on an Amazon EMR cluster", EMR Release Guide).
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drydock_emr.node import controller_log, environment
+from drydock_emr.node.controller_log import ControllerLog
+from drydock_emr.node.errors import DownloadFailed, StepRefused
+from drydock_emr.node.files import read_json, write_json
+from drydock_emr.node.layout import STEP_LOGS, NodeLayout
+from drydock_emr.node.lease import Lease, Status
+from drydock_emr.node.s3 import S3Url, fetch_script, script_argv
+from drydock_emr.node_protocol import CancelOption, FailureDetails, LeaseReport, LeaseState
+from drydock_emr.node_protocol import Lease as Asked
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+COMMAND_RUNNER = re.compile(r"(.*/)?command-runner\.jar")
+SCRIPT_RUNNER = re.compile(r"(s3[an]?://[^/]+/libs/script-runner/|.*/)?script-runner\.jar")
+REFUSED_EXIT_CODE = 1
+CANCELLED_EXIT_CODE = -15
+TAIL_BYTES = 64 * 1024
+MESSAGE_CHARACTERS = 2000
+
+# `org.apache.spark.SparkException: …`, `Exception in thread "main" java.lang…: …`, `ValueError: …`, `KeyboardInterrupt`
+EXCEPTION = re.compile(
+    r"(?:Exception in thread \"[^\"]*\" |Caused by: )?"
+    r"((?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Exit|Interrupt))"
+    r"(?::\s?(.*))?"
+)
+KNOWN_REASONS = (("FileAlreadyExistsException", "Output directory already exists."),)
+UNKNOWN_REASON = "Unknown Error"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a step runs: a command, or a script that has to be fetched first."""
+
+    args: tuple[str, ...]
+    script_url: str | None = None
+
+
+def command_of(asked: Asked) -> Command:
+    """What the step's jar and arguments mean. Raises StepRefused, with a sentence for the controller log."""
+    if COMMAND_RUNNER.fullmatch(asked.jar):
+        if not asked.args:
+            raise StepRefused("command-runner.jar was given no arguments; expected a command, such as spark-submit.")
+        return Command(asked.args)
+    if SCRIPT_RUNNER.fullmatch(asked.jar):
+        if not asked.args:
+            raise StepRefused("script-runner.jar was given no arguments; expected the script's S3 URL.")
+        return Command(asked.args[1:], asked.args[0])
+    raise StepRefused(
+        f"The jar {asked.jar!r} cannot be run here: this cluster has no Hadoop programs, so `hadoop jar` is not there. "
+        "Expected command-runner.jar (a command, such as spark-submit) or script-runner.jar (a script in S3)."
+    )
+
+
+def failure_details(stderr_tail: str, log_file: str | None) -> FailureDetails:
+    """EMR's FailureDetails: the last exception that the step's stderr names, as far as one can be found."""
+    for line in reversed(stderr_tail.splitlines()):
+        if match := EXCEPTION.fullmatch(line.strip()):
+            message = line.strip().removeprefix("Caused by: ")[:MESSAGE_CHARACTERS]
+            reason = next((text for name, text in KNOWN_REASONS if match[1].endswith(name)), UNKNOWN_REASON)
+            return FailureDetails(reason=reason, message=message, log_file=log_file)
+    return FailureDetails(reason=UNKNOWN_REASON, log_file=log_file)
+
+
+class Step:
+    """One lease of a step on this node. What matters is on disk, so a node that returns takes it up again."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        layout: NodeLayout,
+        base_environment: Mapping[str, str],
+        log_uri: S3Url | None,
+        s3_client: Callable[[], "S3Client"],
+        changed: Callable[[], None],
+    ) -> None:
+        self.asked = asked
+        self.report = LeaseReport(step_id=asked.step_id, attempt=asked.attempt, state=LeaseState.STARTING)
+        self._environment = environment.for_step(base_environment, layout.tenancy, asked.step_id)
+        self._library = layout.tenancy.step_lib(asked.step_id)
+        self._records = layout.tenancy.lease_records(asked.step_id, asked.attempt)
+        self._logs = layout.tenancy.step_log(asked.step_id)
+        self._lease = Lease(self._records, layout.processes)
+        self._controller = ControllerLog(self._logs / "controller")
+        self._log_file = str(log_uri / f"steps/{self._logs.name}/stderr.gz") if log_uri else None
+        self._s3_client = s3_client
+        self._changed = changed
+        self._cancelled: CancelOption | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.report.state in {LeaseState.EXITED, LeaseState.VANISHED}
+
+    async def run(self) -> None:
+        """Start it, unless that was done before; see it to its end. Returns when `report` is final."""
+        if (final := read_json(self._records / "report.json")) is not None:
+            self._publish(LeaseReport.model_validate(final))
+            return
+        for folder in (self._records, self._library, self._logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if not self._lease.was_started:
+                await self._start()
+        except StepRefused as refusal:
+            self._refuse(refusal)
+            return
+        await self._follow()
+
+    def cancel(self, option: CancelOption) -> None:
+        """Interrupt or kill it; asking again changes nothing, but an interrupt can be followed by a kill. Blocks."""
+        if self.is_done or self._cancelled in {option, CancelOption.TERMINATE_PROCESS}:
+            return
+        self._cancelled = option
+        log.info("Step %s is cancelled: %s", self.asked.step_id, option)
+        if self._logs.is_dir():
+            self._controller.note(f"Cancelling the step: {option}")
+        if self._lease.status().state is LeaseState.RUNNING:
+            self._apply_cancel(option)
+
+    def _apply_cancel(self, option: CancelOption) -> None:
+        if option is CancelOption.SEND_INTERRUPT:
+            self._lease.interrupt()
+        else:
+            self.kill()
+
+    def kill(self) -> None:
+        """End every process of the step. Blocks."""
+        self._lease.kill(self._marker())
+
+    async def _start(self) -> None:
+        self._controller.note(f"Ensure step {self.asked.step_id} jar file {self.asked.jar}")
+        for name in STEP_LOGS:
+            (self._logs / name).touch()
+        command = command_of(self.asked)
+        argv = list(command.args)
+        if command.script_url is not None:
+            script = self._library / "script"
+            try:
+                await asyncio.to_thread(fetch_script, command.script_url, script, self._s3_client)
+            except DownloadFailed as error:
+                raise StepRefused(str(error)) from error
+            argv = script_argv(script, command.args)
+        if self._cancelled is not None or self.asked.cancel is not None:
+            self._finish(Status(LeaseState.EXITED, exit_code=CANCELLED_EXIT_CODE, ended_at=time.time()))
+            return
+        self._controller.started(argv, self._environment, self._library, self._logs)
+        log.info("Step %s (%s) starts: %s", self.asked.step_id, self.asked.name, argv[0])
+        self._lease.start(
+            argv,
+            what=f"step {self.asked.step_id}",
+            environment=self._environment,
+            cwd=self._library,
+            stdout=self._logs / "stdout",
+            stderr=self._logs / "stderr",
+            epitaph=controller_log.EPITAPH,
+        )
+
+    async def _follow(self) -> None:
+        announced = False
+        while not self.is_done:
+            status = self._lease.status()
+            if status.state in {LeaseState.EXITED, LeaseState.VANISHED}:
+                self._finish(status)
+            elif status.state is LeaseState.RUNNING and not announced:
+                announced = True
+                if status.pid is not None:
+                    self._controller.running(status.pid)
+                self._publish(
+                    self.report.model_copy(update={"state": LeaseState.RUNNING, "started_at": status.started_at})
+                )
+                if self._cancelled is not None:
+                    # The wish to cancel may have come before there was a process to send it to.
+                    await asyncio.to_thread(self._apply_cancel, self._cancelled)
+            else:
+                await asyncio.sleep(0.1)
+
+    def _finish(self, status: Status) -> None:
+        ended_at = status.ended_at if status.ended_at is not None else time.time()
+        seconds = ended_at - (status.started_at if status.started_at is not None else ended_at)
+        for note in _lines(self._library / "notes"):
+            self._controller.note(note, "WARN")
+        self._controller.ended(status.exit_code, seconds)
+        failure = None
+        if status.exit_code == 0:
+            self._controller.note(f"Step succeeded with exitCode 0 and took {seconds:.0f} seconds")
+        else:
+            failure = failure_details(_tail(self._logs / "stderr"), self._log_file)
+            code = "none" if status.exit_code is None else status.exit_code
+            self._controller.note(f"Step failed with exitCode {code} and took {seconds:.0f} seconds", "WARN")
+        self._conclude(status, ended_at, failure)
+
+    def _refuse(self, refusal: StepRefused) -> None:
+        sentence = str(refusal)
+        self._controller.note(sentence, "ERROR")
+        self._controller.note(f"Step failed with exitCode {REFUSED_EXIT_CODE} and took 0 seconds", "WARN")
+        status = Status(LeaseState.EXITED, exit_code=REFUSED_EXIT_CODE)
+        log_file = self._log_file and self._log_file.replace("stderr.gz", "controller.gz")
+        self._conclude(status, time.time(), FailureDetails(reason=UNKNOWN_REASON, message=sentence, log_file=log_file))
+
+    def _conclude(self, status: Status, ended_at: float, failure: FailureDetails | None) -> None:
+        final = self.report.model_copy(
+            update={
+                "state": status.state,
+                "started_at": status.started_at,
+                "ended_at": ended_at,
+                "exit_code": status.exit_code,
+                "failure": failure,
+            }
+        )
+        write_json(self._records / "report.json", final.model_dump(mode="json"))
+        log.info("Step %s %s with exit code %s", self.asked.step_id, status.state, status.exit_code)
+        self._publish(final)
+
+    def _publish(self, report: LeaseReport) -> None:
+        self.report = report
+        self._changed()
+
+    def _marker(self) -> dict[str, str]:
+        names = (environment.TOKEN, environment.STEP_ID)
+        return {name: self._environment[name] for name in names}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            return file.read().decode(errors="replace")
+    except OSError:  # the step removed its own log
+        return ""
