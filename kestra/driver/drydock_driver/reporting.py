@@ -30,13 +30,17 @@ class Reporter:
 
     def __init__(self, output: Output) -> None:
         self.output = output
+        self._cluster_told: Cluster | None = None
 
     def news(self, text: str) -> None:
         """A line about what the driver does."""
         self._emit("news", text, text=text)
 
     def cluster(self, cluster: Cluster) -> None:
-        """The state of a cluster, when it has changed."""
+        """The state of a cluster, told once."""
+        if cluster == self._cluster_told:
+            return
+        self._cluster_told = cluster
         self._emit("cluster", f"cluster {cluster.id} {cluster.state}{_because(cluster.reason)}", **cluster.document())
 
     def step(self, step: Step) -> None:
