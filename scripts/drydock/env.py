@@ -2,7 +2,7 @@
 
 import shlex
 
-from drydock import secrets, settings
+from drydock import secrets, settings, terraform
 from drydock.errors import NotRunning
 from drydock.supervision import Supervisor
 
@@ -27,7 +27,7 @@ def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_DEFAULT_REGION": settings.REGION,
-        "DRYDOCK_PLATFORM_CONFIG": settings.PLATFORM_CONFIG,
+        "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
         "EMR_CONSOLE_URL": f"{ports.emr_url}/?token={secrets.console_token(paths)}",
         "DRYDOCK_HOME": str(paths.home),
     }

@@ -3,11 +3,11 @@
 import json
 import shutil
 import time
-from functools import partial
 
-from drydock import contents, lock, output, secrets, services, settings, startup
+from drydock import contents, lock, output, secrets, services, settings, startup, terraform
 from drydock.errors import DrydockError, SetupError
 from drydock.supervision import Supervisor
+from drydock.toolchain.stamps import Stamp, fingerprint
 
 FREE_DISK_BYTES = 3 * 1024**3  # a day of a million shipments, its tables, Spark's scratch and the logs
 GATEWAY_WAVE = 1
@@ -21,12 +21,17 @@ def local_up() -> None:
         _preflight(paths, ports)
         secrets.ensure(paths)
         declared = services.declare(paths, ports)
-        changed: list[str] = []
-        started = startup.bring_up(paths, declared, partial(_after_wave, paths, ports, changed))
+        furnished: list[bool] = []
+
+        def after_wave(wave: int) -> None:
+            if wave == GATEWAY_WAVE:
+                furnished.append(_furnish(paths, ports))
+
+        started = startup.bring_up(paths, declared, after_wave)
         _note_platform(paths, ports)
-        if started or changed:
+        if started or any(furnished):
             contents.note(paths, contents.read(paths, ports))
-    if started or changed:
+    if started or any(furnished):
         output.done(f"The platform is up, after {time.monotonic() - begun_at:.0f} s.")
     else:
         output.done("The platform was up already, and is healthy: nothing to do.")
@@ -60,16 +65,32 @@ def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
         )
 
 
-def _after_wave(paths: settings.Paths, ports: settings.Ports, changed: list[str], wave: int) -> None:
-    """Behind a healthy gateway: buckets, network and roles, unless it holds them as they should be."""
-    if wave != GATEWAY_WAVE:
-        return
+def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
+    """Behind a healthy gateway: buckets, network, roles and jobs, unless they are as they were applied last.
+
+    Returns whether there was something to do.
+    """
     lost = contents.noted(paths)
     if lost is not None and lost.buckets and not contents.buckets(paths, ports):
         output.warn(
-            "The gateway was restarted and holds nothing: it keeps its data in memory. "
-            f"Lost were its roles and network, and {lost}. Making them anew, without the days' data."
+            "The gateway was restarted and holds nothing, since it keeps its data in memory. "
+            f"Lost: {lost}; roles and network. Making them anew, the days' data excepted."
         )
+    applied = Stamp(paths.terraform / "applied.stamp", _described(paths))
+    if applied.matches and terraform.is_applied(paths, ports):
+        return False
+    applied.forget()
+    terraform.apply(paths, ports)
+    applied.write()
+    return True
+
+
+def _described(paths: settings.Paths) -> str:
+    """What changes when Terraform has something to do: its files, the jobs, their wheels, the versions."""
+    folders = (terraform.CONFIGURATION, terraform.JOBS, paths.wheels)
+    suffixes = {".tf", ".tfvars", ".tfbackend", ".tftpl", ".py", ".sh", ".txt", ".whl"}
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in suffixes]
+    return fingerprint(*map(str, files), *files, settings.REPOSITORY / "versions.toml")
 
 
 def _note_platform(paths: settings.Paths, ports: settings.Ports) -> None:

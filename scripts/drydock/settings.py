@@ -18,7 +18,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
-PLATFORM_CONFIG = "s3://spark-job-data-input/config/platform.json"  # rendered by Terraform
 HIGHEST_PORT_OFFSET = 65535 - 18080
 
 

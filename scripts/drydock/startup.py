@@ -19,6 +19,7 @@ from drydock.supervision import ProcessState, Supervisor, last_lines
 
 POLL_SECONDS = 0.25
 SHOWN_LOG_LINES = 12
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEAD_STATES = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
 
 
@@ -54,43 +55,46 @@ def bring_up(
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, so that what was begun is ended by them too."""
+    """Treat SIGTERM and a closed terminal like Ctrl-C, and only the first of them all: the rest is for cleaning up."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in INTERRUPTS:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
+    with _handled_by(interrupt):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Clean up to the end, however often Ctrl-C is pressed."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    with _handled_by(signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in INTERRUPTS}
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, former in previous.items():
+            signal.signal(number, former)
 
 
 def _clear_leftovers(paths: settings.Paths) -> None:
     left = teardown.end_leftovers(paths)
     if left:
         output.warn(
-            f"The supervisor of an earlier start was killed. Ended what it had left: {len(left)} processes "
+            f"The supervisor of an earlier start is gone. Ended what it had left: {len(left)} processes "
             f"({', '.join(sorted(set(left))[:8])})."
         )
     teardown.forget(paths)
 
 
 def _start_wave(supervisor: Supervisor, paths: settings.Paths, members: list[Service], started: list[str]) -> None:
-    title = members[0].name if len(members) == 1 else f"{members[0].name} … {members[-1].name}"
+    title = members[0].name if len(members) == 1 else f"{members[0].name} to {members[-1].name}"
     states = supervisor.states()
     begun_at = time.monotonic()
     with output.stage(f"Starting {title}") as tell:
@@ -103,7 +107,7 @@ def _start_wave(supervisor: Supervisor, paths: settings.Paths, members: list[Ser
         _await_health(supervisor, paths, members, tell)
     if any(service.name in started for service in members):
         supervisor.record_processes()
-        output.done(f"{title} is up ({time.monotonic() - begun_at:.1f} s)".replace("… ", "to "))
+        output.done(f"{title}: up and healthy ({time.monotonic() - begun_at:.1f} s)")
 
 
 def _await_health(

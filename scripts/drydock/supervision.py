@@ -200,11 +200,19 @@ class Supervisor:
         except psutil.TimeoutExpired:
             daemon.send_signal(signal.SIGKILL)
 
-    def _call(self, method: str, *arguments: object) -> Any:
+    def _call(self, method: str, *arguments: str | bool) -> Any:
         """Call supervisor's XML-RPC. Raises OSError or HTTPException when it does not answer, Fault when it refuses."""
-        transport = _UnixTransport(self._socket)
-        with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
-            return getattr(proxy, method)(*arguments)
+        connection = _UnixConnection(self._socket)
+        try:
+            body = xmlrpc.client.dumps(arguments, method)
+            connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status != http.HTTPStatus.OK:
+            raise http.client.HTTPException(f"{method} was answered with {answer.status} {answer.reason}")
+        return xmlrpc.client.loads(content)[0][0]
 
 
 def socket_path(paths: settings.Paths) -> Path:
@@ -290,12 +298,3 @@ class _UnixConnection(http.client.HTTPConnection):
         except OSError:
             self.close()
             raise
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, socket_file: Path) -> None:
-        super().__init__()
-        self._socket_file = socket_file
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._socket_file)
