@@ -40,7 +40,7 @@ def make(paths: settings.Paths, progress: Callable[[str], None]) -> str:
     paths.cds_archive.parent.mkdir(parents=True, exist_ok=True)
     partial = paths.cds_archive.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    # The JVM warns of each class that cannot be archived (generated at run time, from a signed jar): thousands of lines.
+    # The JVM warns of every class that cannot be archived (generated, or from a signed jar): thousands of lines.
     _submit(paths, f"-XX:ArchiveClassesAtExit={partial} -Xlog:disable -Xlog:all=error:stderr")
     if not partial.is_file():
         raise SetupError(f"The JVM in `{java.java_home(paths)}` wrote no class archive. Run `make setup` again.")

@@ -72,8 +72,12 @@ def create(paths: settings.Paths, name: str, progress: Callable[[str], None]) ->
     progress("fetching and linking packages")
     pip = [uv, "pip"]
     at = ["--quiet", "--python", str(python)]
-    sync = ["sync", *at, "--require-hashes", str(REQUIREMENTS / f"{name}.txt")]
+    sync = ["sync", *at, "--require-hashes", "--build-constraints", str(REQUIREMENTS / "build.txt")]
+    sync.append(str(REQUIREMENTS / f"{name}.txt"))
     programs.run([*pip, *sync], f"Filling the environment `{name}`", variables, programs.CHECK_THE_NETWORK)
+    if name == "spark":
+        # pyspark comes as source; its unpacked and built copies would stay as 1 GB that nobody needs again.
+        programs.run([uv, "cache", "clean", "--quiet", "pyspark"], "Tidying uv's cache", variables)
     if name in PACKAGES:
         progress("installing our packages")
         editable = ["install", *at, "--no-deps", "--no-build-isolation", "--editable", str(PACKAGES[name])]
