@@ -1,12 +1,14 @@
 """The API's edges: who may call, what is refused and how it is said."""
 
 import json
+import re
 import time
 
 import boto3
 import httpx
 import pytest
 
+from drydock import settings
 from tests.emr.conftest import Emr, Fleet, caller_token, run_job_flow, step
 
 BUILT = {
@@ -182,3 +184,9 @@ def test_step_details_show_what_was_submitted_byte_for_byte(emr: Emr) -> None:
     (listed,) = client.list_steps(ClusterId=cluster_id)["Steps"]
     assert listed["Config"]["Args"] == args
     assert json.dumps(listed["Config"]["Jar"]) == '"command-runner.jar"'
+
+
+def test_the_documentation_lists_what_is_built() -> None:
+    page = (settings.REPOSITORY / "docs" / "emr-fidelity.md").read_text()
+    table = page.split("## Operations")[1].split("## Differences")[0]
+    assert set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE)) - {"operation"} == BUILT
