@@ -1,0 +1,281 @@
+"""Terraform on the local platform: what `terraform/` says becomes true of the gateway, and the jobs are uploaded.
+
+Everything that Terraform is told stands here: the profile, what `versions.toml` fixes, and where the jobs, their
+package and their wheels lie. Its state is in S3, as on AWS, and lives and dies with what it describes.
+"""
+
+import hashlib
+import json
+import re
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drydock import aws, output, secrets, settings, terraform_mirror
+from drydock.errors import ServiceFailed, SetupError
+from drydock.terraform_process import Changes, Event, Terraform, environment
+
+CONFIGURATION = settings.REPOSITORY / "terraform"
+JOBS = settings.REPOSITORY / "spark"
+PROFILE = "local"
+STATE_BUCKET = "spark-kestra-platform"  # as in profiles/local.tfbackend
+STATE_KEY = "key/terraform.tfstate"  # as in versions.tf
+INPUT_BUCKET = "spark-job-data-input"
+PLATFORM_CONFIG_KEY = "config/platform.json"
+PLATFORM_CONFIG_URI = f"s3://{INPUT_BUCKET}/{PLATFORM_CONFIG_KEY}"
+
+# The AWS provider waits ten seconds after it has set an attribute of the VPC, and ten more for the subnet's. All else
+# is done meanwhile.
+PARALLELISM = 30
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of a plan: what would happen (`create`, `update`, `delete`, `replace`) to which resource."""
+
+    action: str
+    address: str
+
+
+def apply(paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS) -> dict[str, Any]:
+    """Make true what `terraform/` says, and return Terraform's outputs by name. The gateway has to be up.
+
+    Doing it again changes nothing and takes some seconds. Raises DrydockError when it cannot be done; what was made by
+    then stays, and the next run goes on from there. On KeyboardInterrupt Terraform is waited for while it finishes and
+    saves its state; then the interrupt goes on.
+    """
+    started = time.monotonic()
+    with _terraform(paths, ports, jobs_dir) as terraform, _Progress() as progress:
+        result = terraform.run(
+            "apply", "-auto-approve", f"-parallelism={PARALLELISM}", *_PROFILE_ARGUMENTS, on_event=progress.show
+        )
+    _report(result.changes, time.monotonic() - started)
+    return result.outputs
+
+
+def plan(paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS) -> list[Change]:
+    """What `apply` would change now. The gateway has to be up."""
+    changes: list[Change] = []
+
+    def note(event: Event) -> None:
+        if event["type"] == "planned_change":
+            changes.append(Change(event["change"]["action"], event["change"]["resource"]["addr"]))
+
+    with _terraform(paths, ports, jobs_dir) as terraform:
+        terraform.run("plan", *_PROFILE_ARGUMENTS, on_event=note)
+    return changes
+
+
+def is_applied(paths: settings.Paths, ports: settings.Ports) -> bool:
+    """Whether the gateway holds a state: false at first, and after it has lost its data."""
+    try:
+        aws.operator_client("s3", paths, ports).head_object(Bucket=STATE_BUCKET, Key=STATE_KEY)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return False
+        raise ServiceFailed(f"The gateway refuses to say whether Terraform was applied to it: {error}") from error
+    except BotoCoreError as error:
+        raise _unreachable(ports) from error
+    return True
+
+
+def platform_config(paths: settings.Paths, ports: settings.Ports) -> dict[str, Any]:
+    """The description of the platform that `apply` has put into S3, and the driver reads."""
+    try:
+        answer = aws.operator_client("s3", paths, ports).get_object(Bucket=INPUT_BUCKET, Key=PLATFORM_CONFIG_KEY)
+        config: dict[str, Any] = json.loads(answer["Body"].read())
+    except ClientError as error:
+        raise SetupError(f"`{PLATFORM_CONFIG_URI}` cannot be read ({error}). `make local-up` makes it.") from error
+    except BotoCoreError as error:
+        raise _unreachable(ports) from error
+    return config
+
+
+_PROFILE_ARGUMENTS = (f"-var-file=profiles/{PROFILE}.tfvars",)
+
+
+@contextmanager
+def _terraform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) -> Iterator[Terraform]:
+    """Terraform, initialised, with its variables and credentials, for as long as the context lasts."""
+    _check_pins()
+    data = paths.terraform / PROFILE
+    data.mkdir(parents=True, exist_ok=True)
+    variables = _variables(paths, data, jobs_dir)
+    with tempfile.TemporaryDirectory(prefix="credentials-", dir=data) as folder:
+        terraform = Terraform(
+            directory=CONFIGURATION,
+            environment={
+                **environment(paths),
+                **_aws_environment(paths, ports, Path(folder)),
+                **{f"TF_VAR_{name}": value for name, value in variables.items()},
+                "TF_DATA_DIR": str(data / "initialised"),
+            },
+            log=paths.logs / "terraform.log",
+            state_lock_uri=f"s3://{STATE_BUCKET}/{STATE_KEY}.tflock",
+        )
+        _ensure_state_bucket(paths, ports)
+        _initialise(terraform, paths, data)
+        yield terraform
+
+
+def _check_pins() -> None:
+    """Terraform cannot read versions.toml: hold what it pins itself to what stands there."""
+    pinned = (CONFIGURATION / "versions.tf").read_text()
+    for what, pattern, expected in (
+        ("Terraform", r'required_version\s*=\s*">= ([^"]+)"', settings.versions()["terraform"]["minimum"]),
+        ("the AWS provider", r'\sversion\s*=\s*"([^"]+)"', settings.versions()["terraform"]["aws_provider"]),
+    ):
+        found = re.search(pattern, pinned)
+        if found is None or found[1] != expected:
+            raise SetupError(
+                f"terraform/versions.tf asks for {what} {found[1] if found else '(nothing)'}, versions.toml for "
+                f"{expected}. Make them the same."
+            )
+
+
+def _variables(paths: settings.Paths, data: Path, jobs_dir: Path) -> dict[str, str]:
+    if not (paths.wheels / "requirements.txt").is_file():
+        raise SetupError(f"The jobs' wheels are not in `{paths.wheels}`. `make setup` downloads them.")
+    archive = data / "shipments.zip"
+    _write_archive(archive, jobs_dir, "shipments")
+    emr = settings.versions()["emr"]
+    return {
+        "release_label": emr["release"],
+        "python_version": emr["python"],
+        "jobs_dir": str(jobs_dir),
+        "package_archive": str(archive),
+        "wheels_dir": str(paths.wheels),
+    }
+
+
+def _write_archive(archive: Path, folder: Path, package: str) -> None:
+    """A Python package as a zip file for `--py-files`: the same sources give the same bytes, anywhere and at any time.
+
+    So nothing is compressed, which would depend on zlib's version, and no entry has a time, owner or mode of its own.
+    """
+    sources = sorted(path for path in (folder / package).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    if not sources:
+        raise SetupError(f"There is no package `{package}` in `{folder}`.")
+    draft = archive.with_suffix(".draft")
+    with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as bundle:
+        for source in sources:
+            entry = zipfile.ZipInfo(source.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, whatever the machine
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, source.read_bytes())
+    draft.replace(archive)
+
+
+def _aws_environment(paths: settings.Paths, ports: settings.Ports, folder: Path) -> dict[str, str]:
+    """The gateway and the operator's key, as a file; nothing of the user's own AWS configuration."""
+    key = secrets.operator_key(paths)
+    credentials, config = folder / "credentials", folder / "config"
+    credentials.touch(mode=0o600)
+    credentials.write_text(
+        f"[default]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n"
+    )
+    config.touch(mode=0o600)
+    return {
+        "AWS_ENDPOINT_URL": ports.gateway_url,
+        "AWS_REGION": settings.REGION,
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:
+    """Make the bucket of Terraform's state, versioned and closed to the public. One that is there already stays."""
+    s3 = aws.operator_client("s3", paths, ports)
+    try:
+        s3.create_bucket(Bucket=STATE_BUCKET)  # in us-east-1, S3 answers the owner's second one with 200
+        s3.put_public_access_block(
+            Bucket=STATE_BUCKET,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+        )
+        s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    except ClientError as error:
+        raise SetupError(f"The bucket `{STATE_BUCKET}` for Terraform's state cannot be made: {error}") from error
+    except BotoCoreError as error:
+        raise _unreachable(ports) from error
+
+
+def _initialise(terraform: Terraform, paths: settings.Paths, data: Path) -> None:
+    """`terraform init`, unless nothing that it looks at has changed since it last succeeded."""
+    mirror = terraform_mirror.find(settings.versions()["terraform"]["aws_provider"])
+    stamp = data / "initialised" / "drydock-stamp"
+    fingerprint = _fingerprint(mirror)
+    locked = CONFIGURATION / ".terraform.lock.hcl"
+    if stamp.is_file() and stamp.read_text() == fingerprint and locked.is_file():
+        return
+    # The lock is never committed, so an old one decides nothing: versions.tf pins the provider exactly.
+    arguments = ["-reconfigure", "-upgrade", f"-backend-config=profiles/{PROFILE}.tfbackend"]
+    if mirror is not None:
+        arguments.append(f"-plugin-dir={mirror}")
+    else:
+        cache = paths.cache / "terraform"
+        cache.mkdir(parents=True, exist_ok=True)
+        terraform.environment["TF_PLUGIN_CACHE_DIR"] = str(cache)
+        terraform.environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"  # else it is not used at all
+    with output.stage("Terraform: fetching its provider" if mirror is None else "Terraform: initialising"):
+        terraform.run("init", *arguments)
+    stamp.write_text(fingerprint)
+
+
+def _fingerprint(mirror: Path | None) -> str:
+    digest = hashlib.sha256(str(mirror).encode())
+    for file in (*sorted(CONFIGURATION.rglob("*.tf")), CONFIGURATION / "profiles" / f"{PROFILE}.tfbackend"):
+        digest.update(f"{file.relative_to(CONFIGURATION)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+class _Progress:
+    """How far an apply has come: a line that changes where there is a terminal, else one line when it begins."""
+
+    def __init__(self) -> None:
+        self._status = output.CONSOLE.status("Terraform: comparing what is with what should be")
+        self._total = 0
+        self._done = 0
+
+    def __enter__(self) -> "_Progress":
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def show(self, event: Event) -> None:
+        if event["type"] == "change_summary" and event["changes"]["operation"] == "plan":
+            changes = Changes.of(event)
+            self._total = changes.total
+            if self._total and not output.CONSOLE.is_terminal:
+                output.say(f"… Terraform: making {changes.total} changes")
+        elif event["type"] == "apply_complete" and event["hook"]["action"] != "read":
+            self._done += 1
+        elif event["type"] not in ("apply_start", "apply_progress"):
+            return
+        if self._total:
+            self._status.update(f"Terraform: {self._done} of {self._total} changes made")
+
+
+def _report(changes: Changes, seconds: float) -> None:
+    if changes.total:
+        output.done(f"Terraform: {changes} ({seconds:.0f} s)")
+    else:
+        output.done(f"Terraform: everything is as it should be ({seconds:.0f} s)")
+
+
+def _unreachable(ports: settings.Ports) -> ServiceFailed:
+    return ServiceFailed(f"The gateway at {ports.gateway_url} does not answer. `make local-status` says why.")

@@ -1,0 +1,120 @@
+# The platform: a network and security groups for EMR's clusters, the buckets, the roles, and the jobs with the
+# description of the cluster that runs them. Clusters themselves are made for each run, from config/platform.json.
+#
+# Where this is applied is not said here: the AWS provider reads AWS_ENDPOINT_URL, and profiles/ holds what differs.
+
+provider "aws" {
+  region            = var.region
+  s3_use_path_style = var.s3_use_path_style
+
+  default_tags {
+    tags = { platform = var.platform }
+  }
+}
+
+data "aws_caller_identity" "this" {}
+
+data "aws_partition" "this" {}
+
+locals {
+  account_id = data.aws_caller_identity.this.account_id
+  partition  = data.aws_partition.this.partition
+
+  # On AWS a bucket's name is taken for the whole world, so a prefix stands in front of it there.
+  buckets = { for purpose, name in {
+    input  = "spark-job-data-input"
+    source = "spark-job-data-source-1"
+    output = "spark-job-data-output"
+    logs   = "emr-cluster-spark-logs"
+    audit  = "builditall-logs"
+  } : purpose => "${var.bucket_prefix}${name}" }
+
+  # Folders in those buckets. What the roles may do is said in terms of these.
+  folders = {
+    application = "spark_app"
+    config      = "config"
+    source      = "data_source/shipment"
+    logs        = "test-emr-logs"
+    audit       = "kestra"
+  }
+
+  # AmazonEMRServicePolicy_v2 acts only on what bears this tag, and on clusters that do.
+  emr_tags     = { "for-use-with-amazon-emr-managed-policies" = "true" }
+  cluster_tags = merge(local.emr_tags, { platform = var.platform })
+}
+
+module "network" {
+  source = "./modules/network"
+
+  name           = var.platform
+  region         = var.region
+  vpc_cidr       = var.vpc_cidr
+  subnet_cidr    = var.subnet_cidr
+  instance_types = toset(values(var.instance_types))
+  tags           = local.emr_tags
+}
+
+module "iam" {
+  source = "./modules/iam"
+
+  account_id                = local.account_id
+  partition                 = local.partition
+  region                    = var.region
+  buckets                   = local.buckets
+  folders                   = local.folders
+  cluster_tags              = local.cluster_tags
+  kestra_trusted_principals = var.kestra_trusted_principals
+  enable_ssm                = var.enable_ssm
+}
+
+module "storage" {
+  source = "./modules/storage"
+
+  partition         = local.partition
+  buckets           = local.buckets
+  folders           = local.folders
+  instance_role_arn = module.iam.instance_role_arn
+  kestra_role_arn   = module.iam.kestra_role_arn
+  force_destroy     = var.force_destroy
+}
+
+module "emr" {
+  source = "./modules/emr"
+
+  platform             = var.platform
+  region               = var.region
+  account_id           = local.account_id
+  vpc_id               = module.network.vpc_id
+  subnet_id            = module.network.subnet_id
+  ssh_cidrs            = var.ssh_cidrs
+  tags                 = local.emr_tags
+  cluster_tags         = local.cluster_tags
+  service_role         = module.iam.service_role_name
+  instance_profile     = module.iam.instance_profile_name
+  kestra_role_arn      = module.iam.kestra_role_arn
+  release_label        = var.release_label
+  python_version       = var.python_version
+  instance_types       = var.instance_types
+  core_count           = var.core_count
+  spark_defaults       = var.spark_defaults
+  idle_timeout_seconds = var.idle_timeout_seconds
+
+  uris = {
+    application = "s3://${local.buckets.input}/${local.folders.application}"
+    source      = "s3://${local.buckets.source}/${local.folders.source}"
+    output      = "s3://${local.buckets.output}"
+    logs        = "s3://${local.buckets.logs}/${local.folders.logs}"
+  }
+}
+
+module "application" {
+  source = "./modules/application"
+
+  bucket          = module.storage.bucket_names.input
+  folder          = local.folders.application
+  config_key      = "${local.folders.config}/platform.json"
+  platform_config = module.emr.platform_config
+  jobs_dir        = var.jobs_dir
+  package_archive = var.package_archive
+  wheels_dir      = var.wheels_dir
+}

@@ -1,0 +1,79 @@
+# The platform's buckets. Encryption (SSE-S3) and disabled ACLs are what S3 gives every new bucket; here public access
+# is shut off besides, and each bucket's policy names the roles that use it.
+
+resource "aws_s3_bucket" "this" {
+  for_each = var.buckets
+
+  bucket        = each.value
+  force_destroy = var.force_destroy
+  tags          = merge(var.tags, { purpose = each.key })
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  for_each = aws_s3_bucket.this
+
+  bucket                  = each.value.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+locals {
+  arns = { for purpose, name in var.buckets : purpose => "arn:${var.partition}:s3:::${name}" }
+
+  read   = ["s3:GetObject"]
+  write  = ["s3:PutObject", "s3:AbortMultipartUpload"]
+  change = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+  find   = ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
+
+  # What each bucket allows, and to whom: the same as the roles' own policies say, seen from the bucket.
+  grants = {
+    input = [
+      { sid = "InstancesFindJobs", role = var.instance_role_arn, actions = local.find, resource = local.arns.input },
+      { sid = "InstancesReadJobs", role = var.instance_role_arn, actions = local.read, resource = "${local.arns.input}/${var.folders.application}/*" },
+      { sid = "KestraReadsConfiguration", role = var.kestra_role_arn, actions = local.read, resource = "${local.arns.input}/${var.folders.config}/*" },
+    ]
+    source = [
+      { sid = "InstancesFindData", role = var.instance_role_arn, actions = local.find, resource = local.arns.source },
+      { sid = "InstancesReadData", role = var.instance_role_arn, actions = local.read, resource = "${local.arns.source}/*" },
+      { sid = "InstancesWriteData", role = var.instance_role_arn, actions = local.change, resource = "${local.arns.source}/${var.folders.source}/*" },
+    ]
+    output = [
+      { sid = "InstancesFindData", role = var.instance_role_arn, actions = local.find, resource = local.arns.output },
+      { sid = "InstancesReadData", role = var.instance_role_arn, actions = local.read, resource = "${local.arns.output}/*" },
+      { sid = "InstancesWriteData", role = var.instance_role_arn, actions = local.change, resource = "${local.arns.output}/*" },
+    ]
+    logs = [
+      { sid = "InstancesDeliverLogs", role = var.instance_role_arn, actions = local.write, resource = "${local.arns.logs}/${var.folders.logs}/*" },
+      { sid = "KestraFindsLogs", role = var.kestra_role_arn, actions = ["s3:ListBucket"], resource = local.arns.logs, prefix = "${var.folders.logs}/*" },
+      { sid = "KestraReadsLogs", role = var.kestra_role_arn, actions = local.read, resource = "${local.arns.logs}/${var.folders.logs}/*" },
+    ]
+    audit = [
+      { sid = "KestraKeepsLogs", role = var.kestra_role_arn, actions = ["s3:PutObject"], resource = "${local.arns.audit}/${var.folders.audit}/*" },
+    ]
+  }
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  for_each = aws_s3_bucket.this
+
+  bucket = each.value.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for grant in local.grants[each.key] : merge(
+      {
+        Sid       = grant.sid
+        Effect    = "Allow"
+        Principal = { AWS = grant.role }
+        Action    = grant.actions
+        Resource  = grant.resource
+      },
+      can(grant.prefix) ? { Condition = { StringLike = { "s3:prefix" = grant.prefix } } } : {},
+    )]
+  })
+
+  # S3 takes one change of a bucket's access at a time, and answers 409 to a second.
+  depends_on = [aws_s3_bucket_public_access_block.this]
+}

@@ -1,0 +1,160 @@
+variable "region" {
+  description = "The AWS region of everything."
+  type        = string
+  default     = "us-east-1"
+}
+
+variable "platform" {
+  description = "The platform's name: the tag `platform` on all that is made and on its clusters, and the VPC's name."
+  type        = string
+  default     = "drydock"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.platform))
+    error_message = "platform must be 2 to 31 lower-case letters, digits and hyphens and begin with a letter."
+  }
+}
+
+variable "bucket_prefix" {
+  description = "Stands in front of every bucket's name: empty locally, on AWS something that nobody else has, as `acme-`."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.bucket_prefix == "" || can(regex("^[a-z0-9][a-z0-9-]{0,38}-$", var.bucket_prefix))
+    error_message = "bucket_prefix must be empty, or at most 40 lower-case letters, digits and hyphens that end with a hyphen: a bucket's name has 63 characters at most."
+  }
+}
+
+variable "force_destroy" {
+  description = "Whether `terraform destroy` may delete buckets that still hold objects."
+  type        = bool
+  default     = false
+}
+
+variable "s3_use_path_style" {
+  description = "Whether the bucket stands in the path of an S3 request, not in the host name: where buckets have no DNS names."
+  type        = bool
+  default     = false
+}
+
+variable "vpc_cidr" {
+  description = "The addresses of the VPC."
+  type        = string
+  default     = "10.42.0.0/16"
+
+  validation {
+    condition     = can(cidrnetmask(var.vpc_cidr))
+    error_message = "vpc_cidr must be an IPv4 range in CIDR notation, as 10.42.0.0/16."
+  }
+}
+
+variable "subnet_cidr" {
+  description = "The addresses of the public subnet, within vpc_cidr. A cluster takes one a node."
+  type        = string
+  default     = "10.42.0.0/20"
+
+  validation {
+    condition     = can(cidrnetmask(var.subnet_cidr))
+    error_message = "subnet_cidr must be an IPv4 range in CIDR notation, as 10.42.0.0/20."
+  }
+}
+
+variable "ssh_cidrs" {
+  description = "Who may open SSH to the nodes of a cluster, as CIDR ranges. Nobody by default: SSM needs no open port."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.ssh_cidrs : can(cidrnetmask(cidr)) && !endswith(cidr, "/0")])
+    error_message = "ssh_cidrs must be IPv4 ranges in CIDR notation, as 203.0.113.7/32, and not the whole internet."
+  }
+}
+
+variable "enable_ssm" {
+  description = "Whether the nodes may be reached through AWS Systems Manager."
+  type        = bool
+  default     = true
+}
+
+variable "kestra_trusted_principals" {
+  description = "ARNs of who may assume kestra-role, besides EC2 instances that bear it. Empty: whoever this account lets."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.kestra_trusted_principals : can(regex("^arn:[a-z-]+:(iam|sts)::[0-9]{12}:.+$", arn))])
+    error_message = "kestra_trusted_principals must be ARNs of IAM principals, as arn:aws:iam::123456789012:user/alice; never *."
+  }
+}
+
+variable "release_label" {
+  description = "The EMR release of the clusters. It stands in versions.toml, and what runs Terraform passes it on as TF_VAR_release_label."
+  type        = string
+
+  validation {
+    condition     = can(regex("^emr-", var.release_label))
+    error_message = "release_label must be an EMR release, as emr-7.13.0."
+  }
+}
+
+variable "python_version" {
+  description = "The Python of the jobs, of those that the release has. It stands in versions.toml as well: TF_VAR_python_version."
+  type        = string
+}
+
+variable "instance_types" {
+  description = "The EC2 instance types of a cluster's master and core nodes."
+  type = object({
+    master = string
+    core   = string
+  })
+  default = {
+    master = "m5.xlarge"
+    core   = "m5.xlarge"
+  }
+}
+
+variable "core_count" {
+  description = "How many core nodes a cluster has."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.core_count >= 1 && floor(var.core_count) == var.core_count
+    error_message = "core_count must be a whole number of at least 1."
+  }
+}
+
+variable "spark_defaults" {
+  description = "Spark properties of the clusters, over those of module emr."
+  type        = map(string)
+  default     = {}
+}
+
+variable "idle_timeout_seconds" {
+  description = "After how long without a step a forgotten cluster ends itself."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.idle_timeout_seconds >= 60 && var.idle_timeout_seconds <= 604800
+    error_message = "idle_timeout_seconds must be from 60 to 604800 (a week): these are EMR's limits."
+  }
+}
+
+variable "jobs_dir" {
+  description = "The folder of data_generator.py, data_processor.py and bootstrap.sh."
+  type        = string
+  default     = "../spark"
+}
+
+variable "package_archive" {
+  description = "The path of shipments.zip: the jobs' Python package, made anew by what runs Terraform."
+  type        = string
+}
+
+variable "wheels_dir" {
+  description = "The folder of the jobs' wheels and of requirements.txt, which holds their hashes."
+  type        = string
+}

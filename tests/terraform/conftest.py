@@ -1,0 +1,157 @@
+"""A gateway of the tests' own, and the platform applied to it once, with an interrupt in the midst of it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drydock import aws, health, secrets, settings, terraform
+
+START_SECONDS = 90
+INSTALLED = settings.Paths()  # where the environments are
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A gateway that Terraform was applied to, and what it was applied from."""
+
+    paths: settings.Paths
+    ports: settings.Ports
+    jobs_dir: Path
+    outputs: dict[str, Any]
+
+    def client(self, service: str) -> Any:
+        return aws.operator_client(service, self.paths, self.ports)
+
+
+@pytest.fixture(scope="session")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> settings.Paths:
+    """A DRYDOCK_HOME with secrets and with stand-ins for the jobs' wheels: Terraform only carries them."""
+    paths = settings.Paths(tmp_path_factory.mktemp("home"))
+    secrets.ensure(paths)
+    paths.wheels.mkdir()
+    (paths.wheels / "example-1.0-py3-none-any.whl").write_bytes(b"a wheel")
+    (paths.wheels / "requirements.txt").write_text("example==1.0\n")
+    return paths
+
+
+@pytest.fixture(scope="session")
+def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jobs to upload, which tests may change."""
+    folder = tmp_path_factory.mktemp("spark")
+    for name in ("data_generator.py", "data_processor.py", "bootstrap.sh"):
+        (folder / name).write_text(f"# {name}\n")
+    (folder / "shipments").mkdir()
+    (folder / "shipments" / "__init__.py").write_text('"""The jobs\' package."""\n')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ports(paths: settings.Paths) -> Iterator[settings.Ports]:
+    """A running gateway, and nothing else, at a free port."""
+    with socket.socket() as free:
+        free.bind((settings.LOOPBACK, 0))
+        ports = settings.Ports(offset=free.getsockname()[1] - 4566)
+    spool = paths.data / "gateway" / "tmp"
+    spool.mkdir(parents=True)
+    log = paths.home / "gateway.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [str(INSTALLED.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": os.environ["HOME"],
+                "GATEWAY_LISTEN": f"{settings.LOOPBACK}:{ports.gateway}",
+                "SERVICES": "s3,iam,sts,ec2",
+                "DISABLE_EVENTS": "1",
+                "SKIP_SSL_CERT_DOWNLOAD": "1",
+                "DNS_ADDRESS": "0",
+                "DISABLE_CORS_CHECKS": "1",
+                "FILESYSTEM_ROOT": str(spool.parent),
+                "TMPDIR": str(spool),
+                "DRYDOCK_OPERATOR_KEY_FILE": str(secrets.Secrets(paths.secrets).operator_key),
+                "DRYDOCK_GATEWAY_SECRET_FILE": str(secrets.Secrets(paths.secrets).gateway),
+                "DRYDOCK_EMR_URL": ports.emr_url,
+            },
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _await_health(process, paths, ports, log)
+        yield ports
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """How an apply ended that got Ctrl-C while Terraform was making the VPC."""
+
+    exit_code: int
+    errors: str
+    keys: list[str]  # what the state's bucket held afterwards
+
+
+@pytest.fixture(scope="session")
+def interrupted(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) -> Interrupted:
+    """The first apply, in a process of its own. The VPC takes ten seconds, so the signal comes in time."""
+    program = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from drydock import settings, terraform
+        show = terraform._Progress.show
+        def announce(self, event):
+            show(self, event)
+            if event["type"] == "apply_start":
+                print("begun:", event["hook"]["resource"]["addr"], flush=True)
+        terraform._Progress.show = announce
+        home, offset, jobs = sys.argv[1:]
+        terraform.apply(settings.Paths(Path(home)), settings.Ports(int(offset)), jobs_dir=Path(jobs))
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(paths.home), str(ports.offset), str(jobs_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("begun: module.network.aws_vpc.this"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate(timeout=120)
+    s3 = aws.operator_client("s3", paths, ports)
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=terraform.STATE_BUCKET).get("Contents", ())]
+    return Interrupted(process.returncode, errors, keys)
+
+
+@pytest.fixture(scope="session")
+def platform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path, interrupted: Interrupted) -> Platform:
+    return Platform(paths, ports, jobs_dir, terraform.apply(paths, ports, jobs_dir=jobs_dir))
+
+
+def _await_health(process: "subprocess.Popen[bytes]", paths: settings.Paths, ports: settings.Ports, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            health.gateway(paths, ports)
+        except health.Unhealthy as reason:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The gateway did not come up ({reason}):\n{log.read_text()[-3000:]}")
+            time.sleep(0.2)
+        else:
+            return

@@ -1,0 +1,163 @@
+"""The whole platform applied to a real gateway: what is there afterwards, and what a second time does."""
+
+import io
+import json
+import time
+import zipfile
+
+import pytest
+
+from drydock import secrets, settings, terraform
+from drydock.errors import ServiceFailed, SetupError
+
+from .conftest import Interrupted, Platform
+
+UP_TO_DATE_SECONDS = 30  # four seconds on an idle machine of two cores
+BUCKETS = {
+    "input": "spark-job-data-input",
+    "source": "spark-job-data-source-1",
+    "output": "spark-job-data-output",
+    "logs": "emr-cluster-spark-logs",
+    "audit": "builditall-logs",
+}
+
+
+def test_an_interrupted_apply_loses_nothing_that_it_made(interrupted: Interrupted, platform: Platform) -> None:
+    assert interrupted.exit_code != 0
+    assert "let finish" in interrupted.errors
+    assert "KeyboardInterrupt" in interrupted.errors
+    assert interrupted.keys == ["key/terraform.tfstate"]  # no lock is left
+    # The next apply knew of everything: it neither failed because something exists nor made it twice.
+    ours = [{"Name": "tag:platform", "Values": ["drydock"]}]
+    vpcs = platform.client("ec2").describe_vpcs(Filters=ours)["Vpcs"]
+    assert [vpc["VpcId"] for vpc in vpcs] == [platform.outputs["vpc_id"]]
+
+
+def test_a_second_apply_changes_nothing_and_is_quick(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+    assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+    started = time.monotonic()
+    outputs = terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    assert time.monotonic() - started < UP_TO_DATE_SECONDS
+    assert outputs == platform.outputs
+    assert "everything is as it should be" in capsys.readouterr().out
+
+
+def test_a_changed_job_is_one_change(platform: Platform) -> None:
+    job = platform.jobs_dir / "data_processor.py"
+    original = job.read_text()
+    job.write_text(original + "print('changed')\n")
+    try:
+        assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == [
+            terraform.Change("update", 'module.application.aws_s3_object.file["data_processor.py"]')
+        ]
+    finally:
+        job.write_text(original)
+
+
+def test_a_changed_package_is_one_change(platform: Platform) -> None:
+    module = platform.jobs_dir / "shipments" / "rules.py"
+    module.write_text("RULES = ()\n")
+    try:
+        assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == [
+            terraform.Change("update", 'module.application.aws_s3_object.file["shipments.zip"]')
+        ]
+    finally:
+        module.unlink()
+
+
+def test_a_touched_package_is_no_change(platform: Platform) -> None:
+    (platform.jobs_dir / "shipments" / "__init__.py").touch()
+    compiled = platform.jobs_dir / "shipments" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "__init__.cpython-311.pyc").write_bytes(b"compiled")
+    assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+
+
+def test_what_was_removed_behind_its_back_is_made_again(platform: Platform) -> None:
+    platform.client("s3").delete_object(Bucket=BUCKETS["input"], Key="spark_app/bootstrap.sh")
+    changes = terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    assert [change.address for change in changes if change.action == "create"] == [
+        'module.application.aws_s3_object.file["bootstrap.sh"]'
+    ]
+    terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+
+
+def test_rules_that_emr_adds_to_its_groups_are_left_alone(platform: Platform) -> None:
+    ec2 = platform.client("ec2")
+    group = platform.outputs["platform_config"]["security_groups"]["master"]
+    rule = {"IpProtocol": "tcp", "FromPort": 8443, "ToPort": 8443, "UserIdGroupPairs": [{"GroupId": group}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    try:
+        assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+    finally:
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule])
+
+
+def test_jobs_and_wheels_are_uploaded_as_they_are(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    expected = {
+        **{f"spark_app/{file.name}": file.read_bytes() for file in platform.jobs_dir.glob("*.*")},
+        **{f"spark_app/wheels/{file.name}": file.read_bytes() for file in platform.paths.wheels.iterdir()},
+    }
+    listing = s3.list_objects_v2(Bucket=BUCKETS["input"])["Contents"]
+    bodies = {item["Key"]: s3.get_object(Bucket=BUCKETS["input"], Key=item["Key"])["Body"].read() for item in listing}
+    package = bodies.pop("spark_app/shipments.zip")
+    assert bodies.pop("config/platform.json")
+    assert bodies == expected
+    with zipfile.ZipFile(io.BytesIO(package)) as bundle:
+        assert bundle.namelist() == ["shipments/__init__.py"]
+        assert bundle.testzip() is None
+
+
+def test_the_state_is_in_s3_and_unlocked(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="spark-kestra-platform")["Contents"]]
+    assert keys == ["key/terraform.tfstate"]
+    assert s3.get_bucket_versioning(Bucket="spark-kestra-platform")["Status"] == "Enabled"
+    assert terraform.is_applied(platform.paths, platform.ports)
+    assert not list(terraform.CONFIGURATION.rglob("*.tfstate"))
+
+
+def test_no_secret_is_left_where_terraform_ran(platform: Platform) -> None:
+    key = secrets.operator_key(platform.paths).secret_access_key.encode()
+    folders = (platform.paths.terraform, platform.paths.logs)
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert platform.paths.logs / "terraform.log" in files
+    assert [file for file in files if file.stat().st_size < 10_000_000 and key in file.read_bytes()] == []
+
+
+def test_a_stale_lock_is_explained(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    lock = {
+        "ID": "1",
+        "Who": "somebody@elsewhere",
+        "Created": "2020-01-01T00:00:00Z",
+        "Operation": "OperationTypeApply",
+    }
+    key = "key/terraform.tfstate.tflock"
+    s3.put_object(Bucket="spark-kestra-platform", Key=key, Body=json.dumps(lock).encode())
+    try:
+        with pytest.raises(SetupError) as failure:
+            terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    finally:
+        s3.delete_object(Bucket="spark-kestra-platform", Key=key)
+    assert "locked by somebody@elsewhere since 2020-01-01" in str(failure.value)
+    assert f"aws s3 rm s3://spark-kestra-platform/{key}" in str(failure.value)
+
+
+def test_a_missing_job_is_named(platform: Platform) -> None:
+    job = platform.jobs_dir / "data_generator.py"
+    job.rename(job.with_suffix(".away"))
+    try:
+        with pytest.raises(SetupError, match=r"data_generator\.py"):
+            terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    finally:
+        job.with_suffix(".away").rename(job)
+
+
+def test_no_gateway_is_a_sentence(platform: Platform) -> None:
+    nobody = settings.Ports(offset=1 - 4566)  # port 1
+    for act in (terraform.apply, terraform.is_applied, terraform.platform_config):
+        with pytest.raises(ServiceFailed, match="does not answer"):
+            act(platform.paths, nobody)

@@ -1,0 +1,139 @@
+"""How Terraform is run: signals, failures as sentences, what it sees of its caller. Terraform itself is played by a
+program that tells the same events."""
+
+import json
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from drydock import settings, terraform_process
+from drydock.errors import SetupError
+
+PLANNED = {"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0, "operation": "plan"}}
+BEGUN = {"type": "apply_start", "hook": {"action": "create", "resource": {"addr": "aws_vpc.this"}}}
+READ = {"type": "apply_start", "hook": {"action": "read", "resource": {"addr": "data.aws_partition.this"}}}
+
+
+def played(folder: Path, program: str) -> terraform_process.Terraform:
+    """A Terraform that runs `program`, which has `tell(event)`, `interrupts` (received so far) and `caller`'s pid."""
+    bin_dir = folder / "bin"
+    bin_dir.mkdir()
+    script = bin_dir / "terraform"
+    prelude = """
+        import json, os, pathlib, signal, sys, time
+        interrupts = []
+        signal.signal(signal.SIGINT, lambda *_: interrupts.append(1))
+        caller = os.getppid()
+        def tell(event): print(json.dumps(event), flush=True)
+        def wait_for_interrupts(number):
+            deadline = time.monotonic() + 20
+            while len(interrupts) < number and time.monotonic() < deadline:
+                time.sleep(0.01)
+        def note(): pathlib.Path("interrupts").write_text(str(len(interrupts)))
+    """
+    script.write_text(f"#!{sys.executable}\n{textwrap.dedent(prelude)}\nos.chdir({str(folder)!r})\n{program}")
+    script.chmod(0o755)
+    return terraform_process.Terraform(
+        directory=folder,
+        environment={"PATH": str(bin_dir)},
+        log=folder / "logs" / "terraform.log",
+        state_lock_uri="s3://state/lock",
+    )
+
+
+def interrupt_at(kind: str):
+    def on_event(event: terraform_process.Event) -> None:
+        if event["type"] == kind:
+            raise KeyboardInterrupt
+
+    return on_event
+
+
+def interrupts(folder: Path) -> int:
+    return int((folder / "interrupts").read_text())
+
+
+def test_an_interrupt_while_it_looks_stops_it(tmp_path: Path) -> None:
+    terraform = played(tmp_path, f"tell({READ}); tell({PLANNED}); wait_for_interrupts(1); note()")
+    with pytest.raises(KeyboardInterrupt):
+        terraform.run("apply", on_event=interrupt_at("change_summary"))
+    assert interrupts(tmp_path) == 1
+
+
+def test_an_interrupt_while_it_makes_lets_it_finish(tmp_path: Path) -> None:
+    terraform = played(tmp_path, f"tell({PLANNED}); tell({BEGUN}); tell({PLANNED}); note()")
+    with pytest.raises(KeyboardInterrupt):
+        terraform.run("apply", on_event=interrupt_at("apply_start"))
+    assert interrupts(tmp_path) == 0
+
+
+def test_a_second_interrupt_is_passed_on_and_a_third_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    terraform = played(
+        tmp_path,
+        f"tell({BEGUN}); time.sleep(0.3); os.kill(caller, signal.SIGINT); wait_for_interrupts(1);"
+        "os.kill(caller, signal.SIGINT); time.sleep(0.3); note()",
+    )
+    with pytest.raises(KeyboardInterrupt):
+        terraform.run("apply", on_event=interrupt_at("apply_start"))
+    assert interrupts(tmp_path) == 1
+    said = capsys.readouterr().err
+    assert said.index("Ctrl-C again stops it now") < said.index("is saving its state")
+
+
+def test_a_failure_is_told_in_terraforms_words(tmp_path: Path) -> None:
+    error = {
+        "severity": "error",
+        "summary": "creating Bucket",
+        "detail": "it\n  exists",
+        "address": "aws_s3_bucket.a",
+    }
+    warning = {"severity": "warning", "summary": "deprecated", "detail": ""}
+    events = [{"type": "diagnostic", "diagnostic": entry} for entry in (warning, error)]
+    terraform = played(tmp_path, f"tell({events[0]}); tell({events[1]}); sys.exit(1)")
+    with pytest.raises(SetupError) as failure:
+        terraform.run("apply")
+    assert str(failure.value).startswith("`terraform apply` failed: creating Bucket (aws_s3_bucket.a): it exists\n")
+    assert "deprecated" not in str(failure.value)
+    assert str(terraform.log) in str(failure.value)
+    assert [json.loads(line) for line in terraform.log.read_text().splitlines()] == events
+
+
+def test_a_crash_is_told_by_its_last_lines(tmp_path: Path) -> None:
+    terraform = played(tmp_path, "print('panic: out of luck', file=sys.stderr, flush=True); sys.exit(2)")
+    with pytest.raises(SetupError, match="failed: panic: out of luck"):
+        terraform.run("init")
+
+
+def test_silence_is_told_too(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="ended with code 3 and said nothing"):
+        played(tmp_path, "sys.exit(3)").run("init")
+
+
+def test_without_terraform_it_says_so(tmp_path: Path) -> None:
+    terraform = terraform_process.Terraform(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "log", "s3://state/lock")
+    with pytest.raises(SetupError, match="not on the PATH"):
+        terraform.run("init")
+
+
+def test_it_sees_an_allow_list_of_its_callers_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "TF_VAR_region", "TF_CLI_ARGS", "TF_DATA_DIR", "SOME_SECRET"):
+        monkeypatch.setenv(name, "the caller's")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("SSL_CERT_FILE", "/authorities.pem")
+    seen = terraform_process.environment(settings.Paths(tmp_path))
+    assert "the caller's" not in seen.values()
+    assert seen["HTTPS_PROXY"] == "http://127.0.0.1:1"
+    assert seen["SSL_CERT_FILE"] == "/authorities.pem"
+    assert seen["CHECKPOINT_DISABLE"] == "1"
+    assert seen["PATH"] == os.environ["PATH"]
+
+
+def test_only_a_configuration_that_exists_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    configuration = tmp_path / "terraformrc"
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(configuration))
+    assert "TF_CLI_CONFIG_FILE" not in terraform_process.environment(settings.Paths(tmp_path))
+    configuration.touch()
+    assert terraform_process.environment(settings.Paths(tmp_path))["TF_CLI_CONFIG_FILE"] == str(configuration)
