@@ -1,6 +1,6 @@
 """`make local-down`: end every process of the platform, and none besides. Safe to repeat."""
 
-from drydock import contents, lock, output, settings, startup, teardown
+from drydock import contents, lock, output, services, settings, startup, teardown
 from drydock.supervision import Supervisor
 
 
@@ -14,12 +14,10 @@ def local_down() -> None:
     if not ended:
         output.done("The platform does not run: nothing to end.")
         return
-    output.done(f"Ended: {', '.join(_counted(ended))}.")
+    names = [name for name in services.names(paths) if name in ended]
+    others = sum(what not in {*names, teardown.SUPERVISOR} for what in ended)
+    left = f", and {others} processes that they had left" if others else ""
+    output.done(f"Ended: {', '.join(names) or 'no service'}{left}.")
     if held is not None and held.days:
         output.warn(f"The gateway kept its data in memory, so it is gone: {held}.")
     output.say("EMR's history, logs and secrets stay. `make local-up` starts again.")
-
-
-def _counted(names: list[str]) -> list[str]:
-    """Each name once, in order, with how often it was there."""
-    return [name if names.count(name) == 1 else f"{names.count(name)} times {name}" for name in dict.fromkeys(names)]

@@ -10,7 +10,6 @@ from drydock.supervision import Supervisor
 from drydock.toolchain.stamps import Stamp, fingerprint
 
 FREE_DISK_BYTES = 3 * 1024**3  # a day of a million shipments, its tables, Spark's scratch and the logs
-GATEWAY_WAVE = 1
 
 
 def local_up() -> None:
@@ -19,16 +18,17 @@ def local_up() -> None:
     begun_at = time.monotonic()
     with lock.exclusive(paths, "local-up"), startup.interruptible():
         _preflight(paths, ports)
+        for folder in (paths.data, paths.logs, paths.event_logs, paths.home / "nodes"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         secrets.ensure(paths)
         declared = services.declare(paths, ports)
         furnished: list[bool] = []
 
-        def after_wave(wave: int) -> None:
-            if wave == GATEWAY_WAVE:
-                furnished.append(_furnish(paths, ports))
+        def meanwhile() -> None:
+            _note_platform(paths, ports)
+            furnished.append(_furnish(paths, ports))
 
-        started = startup.bring_up(paths, declared, after_wave)
-        _note_platform(paths, ports)
+        started = startup.bring_up(paths, declared, meanwhile)
         if started or any(furnished):
             contents.note(paths, contents.read(paths, ports))
     if started or any(furnished):

@@ -87,12 +87,12 @@ def _gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
             "DNS_ADDRESS": "0",
             "DISABLE_CORS_CHECKS": "1",  # it takes S3A's audit Referer for an origin; drydock_gateway checks instead
             "FILESYSTEM_ROOT": str(data),
-            "TMPDIR": str(data / "tmp"),  # S3's objects are spooled to temporary files
+            "TMPDIR": str(data / "tmp"),  # S3's larger objects are temporary files
             "DRYDOCK_OPERATOR_KEY_FILE": str(secret_files.operator_key),
             "DRYDOCK_GATEWAY_SECRET_FILE": str(secret_files.gateway),
             "DRYDOCK_EMR_URL": ports.emr_url,
         },
-        directory=data,
+        directory=data / "tmp",
         listeners=(Listener(settings.LOOPBACK, ports.gateway, "gateway"),),
         check=partial(health.gateway, paths, ports),
         url=ports.gateway_url,
@@ -185,7 +185,7 @@ def _history_server(paths: settings.Paths, ports: settings.Ports) -> Service:
     }
     return Service(
         name="history-server",
-        wave=4,
+        wave=3,
         command=(str(paths.spark_home / "bin" / "spark-class"), "org.apache.spark.deploy.history.HistoryServer"),
         environment={
             **base_environment(paths),

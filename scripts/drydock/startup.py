@@ -24,13 +24,14 @@ DEAD_STATES = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
 
 
 def bring_up(
-    paths: settings.Paths, services: Sequence[Service], after_wave: Callable[[int], None] = lambda wave: None
+    paths: settings.Paths, services: Sequence[Service], meanwhile: Callable[[], None] = lambda: None
 ) -> list[str]:
     """Start what does not run, wait until everything is healthy, and return the names of what was started.
 
-    `after_wave` is called with a wave's number when its services are healthy: here Terraform comes in. Raises
-    PortTaken, ServiceFailed (naming the service, with the last lines of its log) or what `after_wave` raises; then, as
-    on Ctrl-C and SIGTERM, what this call had started has been ended.
+    `meanwhile` is called once: when the last wave has been started and all waves before it are healthy. Here Terraform
+    comes in, which has to wait for AWS's delays while the Spark daemons warm up. Raises PortTaken, ServiceFailed
+    (naming the service, with the last lines of its log) or what `meanwhile` raises; then, as on Ctrl-C, what this call
+    had started has been ended.
     """
     supervisor = Supervisor(paths)
     is_new = not supervisor.is_running()
@@ -43,9 +44,16 @@ def bring_up(
     try:
         if is_new:
             supervisor.launch(services)
-        for wave, members in groupby(services, key=lambda service: service.wave):
-            _start_wave(supervisor, paths, list(members), started)
-            after_wave(wave)
+        waves = [list(members) for _, members in groupby(services, key=lambda service: service.wave)]
+        for members in waves:
+            begun_at = time.monotonic()
+            new = _start_missing(supervisor, members, started)
+            if members is waves[-1]:
+                meanwhile()
+            _await_health(supervisor, paths, members)
+            if new:
+                supervisor.record_processes()
+                output.done(f"{_title(members)}: up and healthy ({time.monotonic() - begun_at:.1f} s)")
     except BaseException:
         with uninterrupted():
             _undo(supervisor, paths, is_new, started)
@@ -93,29 +101,25 @@ def _clear_leftovers(paths: settings.Paths) -> None:
     teardown.forget(paths)
 
 
-def _start_wave(supervisor: Supervisor, paths: settings.Paths, members: list[Service], started: list[str]) -> None:
-    title = members[0].name if len(members) == 1 else f"{members[0].name} to {members[-1].name}"
+def _start_missing(supervisor: Supervisor, members: list[Service], started: list[str]) -> bool:
+    """Start those of a wave that do not run, and say so in `started` at once. Returns whether there was any."""
     states = supervisor.states()
-    begun_at = time.monotonic()
-    with output.stage(f"Starting {title}") as tell:
-        for service in members:
-            if not _is_up(states.get(service.name)):
-                started.append(service.name)
-                supervisor.start(service)
-        if started:
-            supervisor.record_processes()
-        _await_health(supervisor, paths, members, tell)
-    if any(service.name in started for service in members):
+    missing = [service for service in members if not _is_up(states.get(service.name))]
+    for service in missing:
+        started.append(service.name)
+        supervisor.start(service)
+    if missing:
         supervisor.record_processes()
-        output.done(f"{title}: up and healthy ({time.monotonic() - begun_at:.1f} s)")
+    return bool(missing)
 
 
-def _await_health(
-    supervisor: Supervisor, paths: settings.Paths, members: list[Service], tell: Callable[[str], None]
-) -> None:
+def _await_health(supervisor: Supervisor, paths: settings.Paths, members: list[Service]) -> None:
     begun_at = time.monotonic()
     pending = {service.name: service for service in members}
-    with ThreadPoolExecutor(max_workers=len(members)) as pool:
+    with (
+        output.stage(f"Waiting for {_title(members)}") as tell,
+        ThreadPoolExecutor(max_workers=len(members)) as pool,
+    ):
         while True:
             states = supervisor.states()
             checked = pool.map(why_not, pending.values(), [states.get(name) for name in pending])
@@ -175,3 +179,7 @@ def _undo(supervisor: Supervisor, paths: settings.Paths, is_new: bool, started: 
 
 def _is_up(state: ProcessState | None) -> bool:
     return state is not None and state.is_up
+
+
+def _title(members: list[Service]) -> str:
+    return ", ".join(service.name for service in members)

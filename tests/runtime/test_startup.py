@@ -31,12 +31,16 @@ def test_a_wave_begins_when_the_one_before_is_healthy(paths, free_ports):
         tiny(paths, "second-a", 2, free_ports[1]),
         tiny(paths, "second-b", 2, free_ports[2]),
     ]
-    healthy_waves = []
+    seen = []
 
-    started = startup.bring_up(paths, services, healthy_waves.append)
+    def meanwhile():
+        tiny_platform.answers(free_ports[0])
+        seen.append({name for name, state in Supervisor(paths).states().items() if state.is_up})
+
+    started = startup.bring_up(paths, services, meanwhile)
 
     assert started == ["first", "second-a", "second-b"]
-    assert healthy_waves == [1, 2]
+    assert seen == [set(started)]
     first, second = notes(paths, "first"), [notes(paths, name) for name in ("second-a", "second-b")]
     assert all(it["began"] > first["listened"] for it in second)
 
@@ -116,12 +120,14 @@ def test_a_failed_start_leaves_alone_what_ran_before(paths, free_ports):
     assert supervisor.states()["slow"].pid is None
 
 
-def test_what_comes_between_waves_may_fail_and_then_nothing_stays(paths, free_ports):
-    def refuse(wave):
+def test_what_is_done_meanwhile_may_fail_and_then_nothing_stays(paths, free_ports):
+    def refuse():
         raise DrydockError("Terraform is out of order.")
 
     with pytest.raises(DrydockError, match="out of order"):
-        startup.bring_up(paths, [tiny(paths, "first", 1, free_ports[0])], refuse)
+        startup.bring_up(
+            paths, [tiny(paths, "first", 1, free_ports[0]), tiny(paths, "second", 2, free_ports[1])], refuse
+        )
 
     assert not alive(notes(paths, "first")["pid"])
 
