@@ -11,7 +11,20 @@ import typer
 from drydock import output
 from drydock.errors import DrydockError
 
-VERBS = ("setup", "local-up", "local-down", "local-status", "local-logs", "env", "check", "test", "lock-jars")
+VERBS = (
+    "setup",
+    "demo",
+    "run",
+    "summary",
+    "local-up",
+    "local-down",
+    "local-status",
+    "local-logs",
+    "env",
+    "check",
+    "test",
+    "lock-jars",
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

@@ -6,6 +6,7 @@
     ├── ServiceFailed               a service did not come up, or died
     ├── NotRunning                  the verb needs a running platform
     └── RunFailed                   a day's run did not happen as asked
+        └── Stopped                 a signal ended it; exit code 128 + signal
 
 A message says what is wrong, what was found against what was expected, and what to do next.
 """
@@ -35,3 +36,11 @@ class NotRunning(DrydockError):
 
 class RunFailed(DrydockError):
     """A run of the day ended without the result that was asked for."""
+
+
+class Stopped(RunFailed):
+    """A signal ended the run."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

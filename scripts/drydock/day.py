@@ -1,0 +1,55 @@
+"""A day of shipments: which day, how many rows, and the jobs that make it, in their order."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+DEFAULT_ROWS = 100_000
+
+DateOption = Annotated[str, typer.Option("--date", help="The day, YYYY-MM-DD; yesterday (UTC) if not given.")]
+RowsOption = Annotated[str, typer.Option("--rows", help=f"Raw rows; {DEFAULT_ROWS} if not given.")]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the driver runs it. `command` may hold the driver's placeholders, filled in from platform.json."""
+
+    name: str
+    doing: str
+    did: str
+    command: tuple[str, ...]
+
+
+def jobs(rows: int) -> tuple[Job, Job]:
+    """Generation and processing, each on a cluster of its own."""
+    submit = ("spark-submit", "--py-files", "{application_uri}/shipments.zip")
+    generator = ("{application_uri}/data_generator.py", "--date", "{date}", "--rows", str(rows))
+    processor = ("{application_uri}/data_processor.py", "--date", "{date}", "--source", "{source_uri}")
+    return (
+        Job("data-generation", "Generating", "Generated", (*submit, *generator, "--target", "{source_uri}")),
+        Job("data-processing", "Processing", "Processed", (*submit, *processor, "--target", "{output_uri}")),
+    )
+
+
+def parse_date(text: str) -> date:
+    """The day of a run: as given, or yesterday (UTC). Raises a usage error for anything but YYYY-MM-DD."""
+    if not text:
+        return datetime.now(UTC).date() - timedelta(days=1)
+    try:
+        parsed = date.fromisoformat(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.isoformat() != text:  # fromisoformat reads 20260131 and 2026-W05-6 too
+        raise typer.BadParameter(f"`{text}` is no date; expected YYYY-MM-DD, such as 2026-01-31.", param_hint="DATE")
+    return parsed
+
+
+def parse_rows(text: str) -> int:
+    """How many raw rows: as given, or 100,000. Raises a usage error for anything but a positive whole number."""
+    if not text:
+        return DEFAULT_ROWS
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(f"`{text}` is no number of rows; expected a positive whole one.", param_hint="ROWS")
+    return int(text)

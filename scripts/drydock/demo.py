@@ -1,0 +1,36 @@
+"""`make demo`: the platform comes up, a day of shipments runs through it, and what came of it is read back and shown.
+
+Exit code 0 means that all of this happened. The platform stays up, and the last lines say how to stop it.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from drydock import output, settings, summary
+from drydock.day import DateOption, RowsOption, parse_date, parse_rows
+from drydock.local_up import local_up
+from drydock.run import run_day
+
+T = TypeVar("T")
+
+
+def demo(date: DateOption = "", rows: RowsOption = "") -> None:
+    """Bring the platform up, run a day through it, and show what came of it."""
+    day, row_count = parse_date(date), parse_rows(rows)
+    begun_at = time.monotonic()
+    seconds: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], T]) -> T:
+        stage_begun_at = time.monotonic()
+        result = work()
+        seconds[stage] = time.monotonic() - stage_begun_at
+        return result
+
+    timed("platform up", local_up)
+    paths, ports = settings.Paths(), settings.Ports()
+    run_id = timed("day", lambda: run_day(paths, ports, day, row_count))
+    timed("summary", lambda: summary.show_day(paths, ports, day, run_id))
+    stages = ", ".join(f"{stage} {taken:.0f} s" for stage, taken in seconds.items())
+    output.done(f"Demo done after {time.monotonic() - begun_at:.0f} s ({stages}).")
+    output.say("The platform stays up. `make run` runs another day, `make local-down` stops everything.")

@@ -1,0 +1,189 @@
+"""The EMR driver as a child: the program that flows run, started as they start it, its events read as it goes.
+
+The child runs in a session of its own, so that a Ctrl-C reaches this process alone and is passed on once. It is always
+waited for: it ends its cluster before it ends itself.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any
+
+from drydock import output, secrets, settings, terraform
+from drydock.day import Job
+
+# Where things are and how to print; everything else that the driver sees is set below.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# The endpoint is on this machine, and is restarted within seconds if it comes back at all.
+UNREACHABLE_SECONDS = 20
+TICK_SECONDS = 1.0
+SHOWN_LINE_LENGTH = 60
+
+Event = dict[str, Any]
+
+
+@dataclass
+class Progress:
+    """What the driver has told so far."""
+
+    cluster_id: str | None = None
+    cluster_state: str = ""
+    step_id: str | None = None
+    step_state: str = ""
+    news: str = ""
+    last_line: str = ""
+    failures: list[str] = field(default_factory=list)
+    stderr_lines: list[str] = field(default_factory=list)
+
+    def note(self, event: Event) -> None:
+        """Take in one event of the driver's."""
+        match event["event"]:
+            case "cluster":
+                self.cluster_id, self.cluster_state = event["cluster_id"], event["state"]
+            case "step":
+                self.step_id, self.step_state = event["step_id"], event["state"]
+            case "log" if event["stream"] == "stderr":
+                self.stderr_lines.append(event["line"])
+            case "log":
+                self.last_line = event["line"]
+            case "news":
+                self.news = event["text"]
+            case "failure":
+                self.failures.append(event["text"])
+
+    def __str__(self) -> str:
+        parts = [f"cluster {self.cluster_id} {self.cluster_state}" if self.cluster_id else self.news]
+        if self.step_id and self.cluster_state not in ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"):
+            parts.append(f"step {self.step_state}")
+        if self.last_line:
+            parts.append(self.last_line[:SHOWN_LINE_LENGTH])
+        return ", ".join(part for part in parts if part)
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP, noted, and passed on to the child there is."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._child: subprocess.Popen[str] | None = None
+
+    @contextmanager
+    def caught(self) -> Iterator["Signals"]:
+        """Take the signals over for as long as the context lasts."""
+        previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def start(self, *args: Any, **kwargs: Any) -> "subprocess.Popen[str]":
+        """Start a child; a signal that comes while it starts is passed on as well."""
+        self._child = subprocess.Popen(*args, **kwargs)
+        if self.first is not None:
+            self._child.send_signal(self.first)
+        return self._child
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.first = self.first or number
+        if self._child is not None and self._child.poll() is None:
+            self._child.send_signal(number)
+
+
+def run(
+    paths: settings.Paths, ports: settings.Ports, job: Job, day: str, run_id: str, signals: Signals
+) -> tuple[int, Progress]:
+    """Run a job through the driver, showing how it goes; the driver's exit code and what it has told."""
+    log = paths.logs / "driver.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress()
+    with _environment(paths, ports) as environment, log.open("a") as errors:
+        child = signals.start(
+            _command(paths, job, day, run_id),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+        with output.stage(f"{job.doing} {day}") as tell:
+            started = time.monotonic()
+            for event in _events(child):
+                if event is not None:
+                    progress.note(event)
+                stopping = "stopping, " if signals.first is not None else ""
+                tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
+        exit_code = child.wait()
+    if exit_code != 0 and not progress.failures:
+        progress.failures.append(f"The driver ended with exit code {exit_code}. What it wrote: `{log}`.")
+    return exit_code, progress
+
+
+def _command(paths: settings.Paths, job: Job, day: str, run_id: str) -> list[str]:
+    driver = str(paths.environment("workspace") / "bin" / "drydock-driver")
+    run_options = ["--job", job.name, "--date", day, "--run-id", run_id, "--output", "events"]
+    return [driver, "run", *run_options, "--unreachable-seconds", str(UNREACHABLE_SECONDS), "--", *job.command]
+
+
+@contextmanager
+def _environment(paths: settings.Paths, ports: settings.Ports) -> Iterator[dict[str, str]]:
+    """The endpoint, the configuration's place, and the operator's key as a file: the driver makes a role of it."""
+    key = secrets.operator_key(paths)
+    paths.run.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="driver-", dir=paths.run) as folder:
+        credentials = Path(folder) / "credentials"
+        credentials.touch(mode=secrets.FILE_MODE)
+        credentials.write_text(
+            f"[default]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n"
+        )
+        yield {
+            **{name: os.environ[name] for name in INHERITED if os.environ.get(name)},
+            "AWS_ENDPOINT_URL": ports.gateway_url,
+            "AWS_DEFAULT_REGION": settings.REGION,
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def _events(child: "subprocess.Popen[str]") -> Iterator[Event | None]:
+    """The child's events until it closes its output, and None every second in which it says nothing."""
+    assert child.stdout is not None
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(child.stdout, lines), daemon=True)
+    reader.start()
+    while True:
+        try:
+            line = lines.get(timeout=TICK_SECONDS)
+        except queue.Empty:
+            yield None
+            continue
+        if line is None:
+            return
+        yield json.loads(line)
+
+
+def _read(stream: Any, lines: "queue.SimpleQueue[str | None]") -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def failure_of(job: Job, day: str, exit_code: int, progress: Progress) -> str:
+    """Why a job's run is not a success, as sentences."""
+    where = f" on cluster {progress.cluster_id}" if progress.cluster_id else ""
+    return f"{job.doing} {day}{where} failed (driver exit code {exit_code}). {' '.join(progress.failures)}"

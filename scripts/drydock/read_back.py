@@ -1,0 +1,261 @@
+"""A day's run, read back from where it left its traces: the EMR API, S3, the Delta logs and Spark's event logs.
+
+Nothing here was told by the run itself: what is not found is not there.
+"""
+
+import gzip
+import json
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from drydock import aws, secrets, settings, terraform
+from drydock.errors import RunFailed
+
+TABLES = ("carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand")
+QUARANTINE = "_quarantine/shipment"
+JOBS = ("data-generation", "data-processing")
+# The History Server reads the folder of event logs every three seconds.
+HISTORY_SECONDS = 30
+POLL_SECONDS = 0.5
+# Clocks of the machine that commits and of EMR's control plane may differ a little.
+CLOCK_TOLERANCE = timedelta(seconds=60)
+_APPLICATION_ID = re.compile(r"\b(?:app-\d{14}-\d{4}|application_\d+_\d+)\b")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step by DescribeStep's words; its Spark applications, and the hosts of their executors, by Spark's."""
+
+    id: str
+    name: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    logs: str
+    applications: tuple[str, ...]
+    executor_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster by DescribeCluster's and ListSteps' words."""
+
+    id: str
+    job: str
+    state: str
+    reason: str
+    created_at: datetime
+    ended_at: datetime | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table's part of the day: the commit that wrote it, its rows, and the shipments that they count."""
+
+    name: str
+    rows: int
+    shipments: int | None  # None for the quarantine, whose rows are raw rows
+    version: int | None  # None when no commit falls into the processing step
+    uri: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day, read back. `missing` names the tables that are not there, each with the reason."""
+
+    date: date
+    clusters: tuple[Cluster, ...]
+    still_active: tuple[str, ...]
+    raw_rows: int | None
+    raw_uri: str
+    output_uri: str
+    quarantine: Table | None
+    tables: tuple[Table, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def accepted_rows(self) -> int | None:
+        """What `daily_trends` counts."""
+        return next((table.shipments for table in self.tables if table.name == "daily_trends"), None)
+
+
+def read(paths: settings.Paths, ports: settings.Ports, day: date, run_id: str | None = None) -> Day:
+    """The newest run of the day, or the run of that id. Raises RunFailed or ServiceFailed when nobody answers."""
+    platform = terraform.platform_config(paths, ports)
+    try:
+        return _read(paths, ports, platform, day, run_id)
+    except (BotoCoreError, ClientError) as error:
+        raise RunFailed(
+            f"The day {day} cannot be read back: {error}. `make local-status` shows the platform."
+        ) from error
+
+
+def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any], day: date, run_id: str | None) -> Day:
+    emr, s3 = aws.operator_client("emr", paths, ports), aws.operator_client("s3", paths, ports)
+    of_day = _clusters_of(emr, platform["platform"], day)
+    chosen = [
+        next((c for c in of_day if c["job"] == job and (run_id is None or c["Name"].endswith(f"-{run_id}"))), None)
+        for job in JOBS
+    ]
+    clusters = tuple(_cluster(emr, s3, ports, found) for found in chosen if found is not None)
+    processing = next((cluster.steps for cluster in clusters if cluster.job == "data-processing"), ())
+    tables, missing = [], []
+    for name in (*TABLES, QUARANTINE):
+        try:
+            tables.append(_table(paths, ports, platform["output_uri"], name, day, processing))
+        except TableNotFoundError:
+            missing.append(f"{name}: there is no Delta table at {platform['output_uri']}/{name}")
+        except DeltaError as error:
+            missing.append(f"{name}: {error}")
+    raw_uri = f"{platform['source_uri']}/ship_date={day.isoformat()}"
+    return Day(
+        date=day,
+        clusters=clusters,
+        still_active=tuple(c["Id"] for c in of_day if not c["Status"]["State"].startswith("TERMINATED")),
+        raw_rows=_manifest_rows(s3, f"{raw_uri}/manifest.json"),
+        raw_uri=raw_uri,
+        output_uri=platform["output_uri"],
+        quarantine=next((table for table in tables if table.name == QUARANTINE), None),
+        tables=tuple(table for table in tables if table.name != QUARANTINE),
+        missing=tuple(missing),
+    )
+
+
+def _clusters_of(emr: Any, platform: str, day: date) -> list[dict[str, Any]]:
+    """ListClusters' entries of the day's runs, newest first, each with its `job`."""
+    found = []
+    for page in emr.get_paginator("list_clusters").paginate():
+        for cluster in page["Clusters"]:
+            for job in JOBS:
+                if cluster["Name"].startswith(f"{platform}-{job}-{day.isoformat()}-"):
+                    found.append(cluster | {"job": job})
+    return found
+
+
+def _cluster(emr: Any, s3: Any, ports: settings.Ports, listed: dict[str, Any]) -> Cluster:
+    found = emr.describe_cluster(ClusterId=listed["Id"])["Cluster"]
+    status = found["Status"]
+    steps = [step for page in emr.get_paginator("list_steps").paginate(ClusterId=found["Id"]) for step in page["Steps"]]
+    return Cluster(
+        id=found["Id"],
+        job=listed["job"],
+        state=status["State"],
+        reason=status.get("StateChangeReason", {}).get("Message", ""),
+        created_at=status["Timeline"]["CreationDateTime"],
+        ended_at=status["Timeline"].get("EndDateTime"),
+        steps=tuple(_step(s3, ports, found, step) for step in reversed(steps)),
+    )
+
+
+def _step(s3: Any, ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
+    timeline = step["Status"].get("Timeline", {})
+    log_uri = re.sub("^s3[an]:", "s3:", cluster["LogUri"]).rstrip("/")
+    logs = f"{log_uri}/{cluster['Id']}/steps/{step['Id']}"
+    applications = _applications(s3, f"{logs}/stderr.gz")
+    return Step(
+        id=step["Id"],
+        name=step["Name"],
+        state=step["Status"]["State"],
+        started_at=timeline.get("StartDateTime"),
+        ended_at=timeline.get("EndDateTime"),
+        logs=logs,
+        applications=applications,
+        executor_hosts=_executor_hosts(ports, applications),
+    )
+
+
+def _applications(s3: Any, stderr_uri: str) -> tuple[str, ...]:
+    """The ids that Spark logged when the step's driver registered its application."""
+    content = _object(s3, stderr_uri)
+    text = gzip.decompress(content).decode(errors="replace") if content is not None else ""
+    return tuple(dict.fromkeys(_APPLICATION_ID.findall(text)))
+
+
+def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tuple[str, ...]:
+    """Hosts of the executors that ran tasks, by the History Server, once it has read the application's event log."""
+    hosts: set[str] = set()
+    deadline = time.monotonic() + HISTORY_SECONDS
+    for application in applications:
+        url = f"{ports.history_server_url}/api/v1/applications/{application}/allexecutors"
+        while True:
+            try:
+                answer = httpx.get(url, timeout=10, trust_env=False)
+                if answer.status_code == httpx.codes.OK:
+                    break
+            except httpx.HTTPError as error:
+                raise RunFailed(f"The History Server does not answer at {url}: {error}.") from error
+            if time.monotonic() >= deadline:
+                raise RunFailed(f"The History Server knows no application {application}, which a step's log names.")
+            time.sleep(POLL_SECONDS)
+        executors = [each for each in answer.json() if each["id"] != "driver" and each["totalTasks"] > 0]
+        hosts.update(each["hostPort"].rsplit(":", 1)[0] for each in executors)
+    return tuple(sorted(hosts))
+
+
+def _manifest_rows(s3: Any, uri: str) -> int | None:
+    content = _object(s3, uri)
+    return None if content is None else int(json.loads(content)["rows"])
+
+
+def _object(s3: Any, uri: str) -> bytes | None:
+    """An object's bytes, None when it is not there."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return None
+    return content
+
+
+def _table(
+    paths: settings.Paths, ports: settings.Ports, output_uri: str, name: str, day: date, steps: tuple[Step, ...]
+) -> Table:
+    """Raises TableNotFoundError or another DeltaError."""
+    uri = f"{output_uri}/{name}"
+    table = DeltaTable(uri, storage_options=_storage_options(paths, ports))
+    counted = "count(*) AS row_count" + ("" if name == QUARANTINE else ", coalesce(sum(shipments), 0) AS shipments")
+    [row] = (
+        QueryBuilder()
+        .register("day", table)
+        .execute(f"SELECT {counted} FROM day WHERE ship_date = DATE '{day.isoformat()}'")  # noqa: S608  a date
+        .read_all()
+        .to_struct_array()
+        .to_pylist()
+    )
+    return Table(name, row["row_count"], row.get("shipments"), _version(table, steps), uri)
+
+
+def _version(table: DeltaTable, steps: tuple[Step, ...]) -> int | None:
+    """The newest version whose commit falls into the run of one of the steps."""
+    for commit in table.history():
+        committed_at = datetime.fromtimestamp(commit["timestamp"] / 1000).astimezone()
+        for step in steps:
+            if step.started_at is None or step.ended_at is None:
+                continue
+            if step.started_at - CLOCK_TOLERANCE <= committed_at <= step.ended_at + CLOCK_TOLERANCE:
+                return int(commit["version"])
+    return None
+
+
+def _storage_options(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
+    key = secrets.operator_key(paths)
+    # deltalake knows no other way to leave a proxy out; the endpoint is on loopback.
+    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), settings.LOOPBACK]))
+    return {
+        "AWS_ENDPOINT_URL": ports.gateway_url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "AWS_REGION": settings.REGION,
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+    }

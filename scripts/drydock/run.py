@@ -1,0 +1,103 @@
+"""`make run DATE= ROWS=`: a day of shipments on the running platform, generated, then processed.
+
+Each job runs on a fresh cluster through the EMR driver. When this verb ends, whichever way, no cluster of it is alive,
+or it says which one is and why.
+"""
+
+import time
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drydock import aws, driver_process, output, services, settings, summary
+from drydock.day import DateOption, RowsOption, jobs, parse_date, parse_rows
+from drydock.driver_process import Signals
+from drydock.errors import NotRunning, RunFailed, Stopped
+from drydock.supervision import Supervisor
+
+# The driver waits for the endpoint and for the cluster's end by itself; this is for what it could not see to.
+LEFTOVER_SECONDS = 30
+POLL_SECONDS = 1.0
+ALIVE_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
+
+
+def run(date: DateOption = "", rows: RowsOption = "") -> None:
+    """Run a day on the running platform, and show what came of it."""
+    day, row_count = parse_date(date), parse_rows(rows)
+    paths, ports = settings.Paths(), settings.Ports()
+    begun_at = time.monotonic()
+    run_id = run_day(paths, ports, day, row_count)
+    summary.show_day(paths, ports, day, run_id)
+    output.done(f"{day} is done, after {time.monotonic() - begun_at:.0f} s.")
+
+
+def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) -> str:
+    """Generate and process the day; the id that the run's clusters bear in their names.
+
+    Raises NotRunning, RunFailed, or Stopped after a signal: each with no cluster of the run left alive, or named.
+    """
+    _require_running(paths)
+    run_id = uuid.uuid4().hex[:8]
+    with Signals().caught() as signals:
+        for job in jobs(rows):
+            begun_at = time.monotonic()
+            exit_code, progress = driver_process.run(paths, ports, job, day.isoformat(), run_id, signals)
+            if exit_code == 0 and signals.first is None:
+                seconds = time.monotonic() - begun_at
+                output.done(f"{job.did} {day} on cluster {progress.cluster_id} ({seconds:.0f} s)")
+                continue
+            for line in progress.stderr_lines:
+                output.say(f"    {line}")
+            with output.stage("Looking for clusters of this run that are still alive"):
+                left = end_leftovers(paths, ports, run_id)
+            if signals.first is not None:
+                said = " ".join([*progress.failures, left])
+                raise Stopped(f"Stopped while {job.doing.lower()} {day}. {said}", signals.first)
+            raise RunFailed(f"{driver_process.failure_of(job, day.isoformat(), exit_code, progress)} {left}")
+    return run_id
+
+
+def end_leftovers(paths: settings.Paths, ports: settings.Ports, run_id: str) -> str:
+    """End what the driver could not: it may have been killed, or its session lost with the gateway's memory.
+
+    Returns a sentence about what is left, for people.
+    """
+    emr = aws.operator_client("emr", paths, ports)
+    deadline = time.monotonic() + LEFTOVER_SECONDS
+    while True:
+        try:
+            alive = _alive_clusters(emr, run_id)
+            if not alive:
+                return "No cluster of this run is alive."
+            emr.terminate_job_flows(JobFlowIds=alive)
+            left = f"Still alive: {', '.join(alive)}."
+        except ClientError as error:
+            left = f"Clusters of this run may be alive: {error}."
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                return f"{left} {_WAY_OUT}"
+        except BotoCoreError as error:
+            left = f"Clusters of this run may be alive, EMR does not answer: {error}."
+        if time.monotonic() >= deadline:
+            return f"{left} {_WAY_OUT}"
+        time.sleep(POLL_SECONDS)
+
+
+_WAY_OUT = "`make local-status` shows the platform, `make local-down` ends all of it."
+
+
+def _alive_clusters(emr: Any, run_id: str) -> list[str]:
+    """Ids of the run's clusters that have not ended. A day: longer than any run here lasts."""
+    pages = emr.get_paginator("list_clusters").paginate(
+        ClusterStates=ALIVE_STATES, CreatedAfter=datetime.now(UTC) - timedelta(days=1)
+    )
+    return [cluster["Id"] for page in pages for cluster in page["Clusters"] if cluster["Name"].endswith(f"-{run_id}")]
+
+
+def _require_running(paths: settings.Paths) -> None:
+    supervisor = Supervisor(paths)
+    states = supervisor.states() if supervisor.is_running() else {}
+    down = [name for name in services.names(paths) if name not in states or not states[name].is_up]
+    if down:
+        raise NotRunning(f"The platform does not run ({', '.join(down)} not up). `make local-up` starts it.")

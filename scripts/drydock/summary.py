@@ -1,0 +1,121 @@
+"""`drydock summary`: what a day left behind, read back and checked; fails when something is not as it should be."""
+
+from datetime import UTC, datetime
+from datetime import date as calendar_date
+
+from rich import box
+from rich.table import Table
+
+from drydock import output, settings
+from drydock.day import DateOption, parse_date
+from drydock.errors import RunFailed
+from drydock.read_back import JOBS, Day, read
+
+
+def summary(date: DateOption = "") -> None:
+    """Read the newest run of a day back from EMR, S3, the Delta logs and Spark's event logs, and check it."""
+    show_day(settings.Paths(), settings.Ports(), parse_date(date))
+
+
+def show_day(paths: settings.Paths, ports: settings.Ports, day: calendar_date, run_id: str | None = None) -> None:
+    """Show the day, or the run of it with that id. Raises RunFailed, naming everything that is wrong."""
+    with output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"):
+        found = read(paths, ports, day, run_id)
+    output.show(_clusters(found))
+    output.show(_rows(found))
+    _show_places(found, ports)
+    wrong = problems(found)
+    if wrong:
+        raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `make run DATE={day}` runs the day again.")
+
+
+def problems(day: Day) -> list[str]:
+    """What is not as it should be, a phrase each; empty when the day is complete."""
+    wrong = [f"there is no cluster of {job}" for job in JOBS if job not in {cluster.job for cluster in day.clusters}]
+    wrong += [f"cluster {cluster_id} is still active" for cluster_id in day.still_active]
+    for cluster in day.clusters:
+        if not cluster.steps:
+            wrong.append(f"cluster {cluster.id} ({cluster.job}) had no step")
+        for step in cluster.steps:
+            if step.state != "COMPLETED":
+                wrong.append(f"step {step.id} ({step.name}) is {step.state}, not COMPLETED")
+            if not step.executor_hosts:
+                wrong.append(f"Spark's event logs show no executor that worked for step {step.id} ({step.name})")
+    wrong += [f"table {missing}" for missing in day.missing]
+    for table in day.tables:
+        if table.version is None:
+            wrong.append(f"no commit of table {table.name} falls into the processing step")
+        if table.shipments != day.accepted_rows:
+            wrong.append(f"{table.name} counts {table.shipments} shipments, daily_trends {day.accepted_rows}")
+    return wrong + _unaccounted(day)
+
+
+def _unaccounted(day: Day) -> list[str]:
+    if day.raw_rows is None:
+        return [f"there is no {day.raw_uri}/manifest.json"]
+    if day.accepted_rows is None or day.quarantine is None:
+        return []  # a table is missing, and named
+    together = day.accepted_rows + day.quarantine.rows
+    if day.raw_rows != together:
+        return [
+            f"{day.raw_rows} raw rows are not {day.accepted_rows} accepted and {day.quarantine.rows} quarantined, "
+            f"{together} together"
+        ]
+    return []
+
+
+def _clusters(day: Day) -> Table:
+    table = _table(f"{day.date}: clusters and steps, by the EMR API; executors' hosts, by Spark's event logs")
+    for header in ("", "Id", "Started (UTC)"):
+        table.add_column(header)
+    table.add_column("Seconds", justify="right")
+    table.add_column("State")
+    for cluster in day.clusters:
+        lived = _seconds(cluster.created_at, cluster.ended_at)
+        table.add_row(cluster.job, cluster.id, _clock(cluster.created_at), lived, cluster.state, style="bold")
+        for step in cluster.steps:
+            took = _seconds(step.started_at, step.ended_at)
+            table.add_row("  step", step.id, _clock(step.started_at), took, step.state)
+            table.add_row("  executors on", "\n".join(step.executor_hosts) or "none")
+    return table
+
+
+def _rows(day: Day) -> Table:
+    table = _table(f"{day.date}: rows, by the raw data's manifest and the Delta tables in S3")
+    table.add_column("")
+    for header in ("Rows", "Shipments counted", "Delta version"):
+        table.add_column(header, justify="right")
+    table.add_row("raw", _number(day.raw_rows), style="bold")
+    table.add_row("  accepted", _number(day.accepted_rows))
+    if day.quarantine is not None:
+        table.add_row("  quarantined", _number(day.quarantine.rows), "", _number(day.quarantine.version))
+    for each in day.tables:
+        table.add_row(each.name, _number(each.rows), _number(each.shipments), _number(each.version))
+    return table
+
+
+def _show_places(day: Day, ports: settings.Ports) -> None:
+    for cluster in day.clusters:
+        for step in cluster.steps:
+            output.say(f"  Logs of {cluster.job}:\n    {step.logs}/")
+    output.say(f"  Raw data:\n    {day.raw_uri}/")
+    output.say(f"  Tables:\n    {day.output_uri}/")
+    output.say(f"  EMR console      {ports.emr_url}   (its login link: `make -s env`)")
+    output.say(f"  Spark master     http://{settings.LOOPBACK}:{ports.node_ui(1)}")
+    output.say(f"  History Server   {ports.history_server_url}")
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+
+
+def _clock(at: datetime | None) -> str:
+    return at.astimezone(UTC).strftime("%H:%M:%S") if at else "-"
+
+
+def _seconds(begun_at: datetime | None, ended_at: datetime | None) -> str:
+    return f"{(ended_at - begun_at).total_seconds():.0f}" if begun_at and ended_at else "-"
+
+
+def _number(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
