@@ -5,6 +5,7 @@ SignatureDoesNotMatch, 403); EC2 «Error codes for the Amazon EC2 API» (AuthFai
 that speak JSON, EMR among them, «Common error types» (UnrecognizedClientException and InvalidSignatureException, 400).
 """
 
+import json
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -13,14 +14,14 @@ from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree
 
-from localstack.aws.api import CommonServiceException, RequestContext
-from localstack.aws.protocol.serializer import create_serializer
+from localstack.aws.api import RequestContext
 from localstack.aws.protocol.service_router import determine_aws_service_model
 
 from drydock_gateway.errors import Reason, Refused
 from drydock_gateway.sigv4 import ALGORITHM, TIMESTAMP
 
 ISO_8601 = "%Y-%m-%dT%H:%M:%SZ"
+NOT_IN_XML = r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,16 @@ def answer(refused: Refused, context: RequestContext) -> Answer:
     model = determine_aws_service_model(context.request)
     if model is None or model.service_name in ("s3", "s3control"):
         return _s3_answer(_of_s3(refused))  # what cannot be told apart is, on this endpoint, a bucket
-    if model.protocol == "ec2":
-        refusal = _of_ec2(refused)
-    elif model.protocol in ("json", "rest-json", "smithy-rpc-v2-cbor"):
-        refusal = _of_json_service(refused, status=400 if model.protocol == "json" else 403)
-    else:
-        refusal = _of_query_service(refused)
-    operation = model.operation_model(model.operation_names[0])  # the format of errors is the same for all
-    error = CommonServiceException(refusal.code, refusal.message, refusal.status, sender_fault=True)
-    response = create_serializer(model, model.protocol).serialize_error_to_response(
-        error, operation, context.request.headers, str(uuid4())
-    )
-    return Answer(response.status_code, dict(response.headers), response.get_data(), refusal.code)
+    match model.protocol:
+        case "ec2":
+            return _ec2_answer(_of_ec2(refused))
+        case "json":
+            content_type = f"application/x-amz-json-{model.metadata.get('jsonVersion', '1.0')}"
+            return _json_answer(_of_json_service(refused, status=400), content_type)
+        case "rest-json" | "smithy-rpc-v2-cbor":
+            return _json_answer(_of_json_service(refused, status=403), "application/json")
+        case _:
+            return _query_answer(_of_query_service(refused), model.metadata.get("xmlNamespace"))
 
 
 def _of_s3(refused: Refused) -> Refusal:
@@ -221,14 +220,45 @@ def _skew_message(details: dict[str, Any]) -> str:
 
 
 def _s3_answer(refusal: Refusal) -> Answer:
-    """S3's errors have no namespace, and say more than LocalStack's model of them knows."""
+    """S3's errors have no namespace, and some have more elements than a code and a message."""
     request_id, host_id = secrets.token_hex(8).upper(), secrets.token_urlsafe(56)
-    root = ElementTree.Element("Error")
     fields = {"Code": refusal.code, "Message": refusal.message, **refusal.extra}
-    for name, value in {**fields, "RequestId": request_id, "HostId": host_id}.items():
-        ElementTree.SubElement(root, name).text = re.sub(
-            r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd]", "\N{REPLACEMENT CHARACTER}", value
-        )
-    headers = {"Content-Type": "application/xml", "x-amz-request-id": request_id, "x-amz-id-2": host_id}
-    body = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    root = _element("Error", {**fields, "RequestId": request_id, "HostId": host_id})
+    return _xml_answer(refusal, root, "application/xml", {"x-amz-request-id": request_id, "x-amz-id-2": host_id})
+
+
+def _query_answer(refusal: Refusal, namespace: str | None) -> Answer:
+    request_id = str(uuid4())
+    root = ElementTree.Element("ErrorResponse", {"xmlns": namespace} if namespace else {})
+    root.append(_element("Error", {"Type": "Sender", "Code": refusal.code, "Message": refusal.message}))
+    root.append(_element("RequestId", request_id))
+    return _xml_answer(refusal, root, "text/xml", {"x-amzn-RequestId": request_id})
+
+
+def _ec2_answer(refusal: Refusal) -> Answer:
+    request_id = str(uuid4())
+    root = ElementTree.Element("Response")
+    errors = ElementTree.SubElement(root, "Errors")
+    errors.append(_element("Error", {"Code": refusal.code, "Message": refusal.message}))
+    root.append(_element("RequestID", request_id))
+    return _xml_answer(refusal, root, "text/xml;charset=UTF-8", {"x-amzn-requestid": request_id})
+
+
+def _json_answer(refusal: Refusal, content_type: str) -> Answer:
+    headers = {"Content-Type": content_type, "x-amzn-RequestId": str(uuid4()), "x-amzn-ErrorType": refusal.code}
+    body = json.dumps({"__type": refusal.code, "message": refusal.message}).encode()
     return Answer(refusal.status, headers, body, refusal.code)
+
+
+def _xml_answer(refusal: Refusal, root: ElementTree.Element, content_type: str, headers: dict[str, str]) -> Answer:
+    body = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return Answer(refusal.status, {"Content-Type": content_type, **headers}, body, refusal.code)
+
+
+def _element(tag: str, content: str | dict[str, str]) -> ElementTree.Element:
+    element = ElementTree.Element(tag)
+    if isinstance(content, str):
+        element.text = re.sub(NOT_IN_XML, "\N{REPLACEMENT CHARACTER}", content)
+    else:
+        element.extend(_element(name, value) for name, value in content.items())
+    return element

@@ -274,8 +274,6 @@ def _text(data: bytes) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """Dot segments and repeated slashes removed (RFC 3986, section 6.2.2.3); a slash at the end stays."""
-    if not path:
-        return "/"
-    normal = "/" + posixpath.normpath(path).lstrip("/")
-    return normal if normal == "/" or not path.endswith(("/", "/.", "/..")) else normal + "/"
+    """Dot segments and repeated slashes removed; a slash at the end stays."""
+    normal = "/" + posixpath.normpath(path or "/").lstrip("/")
+    return normal + "/" if path.endswith("/") and normal != "/" else normal
