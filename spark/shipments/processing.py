@@ -1,0 +1,118 @@
+"""The processor's work: a day's raw files in, the quarantine and five tables out.
+
+Nothing is written before the raw data has been found to be what its manifest says and every row is accounted for.
+Each table is replaced in a commit of its own: a run that ends between two of them is mended by running the day again.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from shipments.delta import read_table, replace_day
+from shipments.errors import RowsUnaccounted
+from shipments.look_back import look_back_of, looking_back, stale_days
+from shipments.raw_day import Manifest, check_content, day_uri, read_manifest
+from shipments.rules import RULES, with_broken_rules
+from shipments.schema import RAW_DDL, RAW_NAMES
+from shipments.tables import TABLES, measured
+
+QUARANTINE = "_quarantine/shipment"
+
+
+@dataclass(frozen=True)
+class Processed:
+    """What a run did: raw rows, how they fell out, rows a table, and the later days that now need a run."""
+
+    rows: int
+    accepted: int
+    quarantined: int
+    quarantined_by_rule: Mapping[str, int]
+    table_rows: Mapping[str, int]
+    stale_days: Sequence[dt.date]
+
+
+def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Processed:
+    """Replace the date's rows of all tables under the `target` URI by those of the raw day under `source`.
+
+    Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted`, before anything is written, or `StorageError`.
+    """
+    manifest = read_manifest(source, date)
+    _check_contents(spark, source, manifest)
+    checked = with_broken_rules(read_raw(spark, source, manifest)).persist()
+    counts = _counts(checked)
+    check_accounted(manifest.rows, counts["accepted"], counts["quarantined"])
+
+    replace_day(quarantine(checked, date), f"{target}/{QUARANTINE}", date)
+    shipments = measured(checked.where(F.size("broken_rules") == 0)).persist()
+    table_rows: dict[str, int] = {}
+    stale: set[dt.date] = set()
+    for table in TABLES:
+        uri = f"{target}/{table.name}"
+        today = table.build(shipments, date)
+        look_back = look_back_of(table)
+        if look_back is not None:
+            stored = read_table(spark, uri)
+            if stored is not None:
+                today = today.persist()
+                stale.update(stale_days(look_back, today, stored, date))
+            today = looking_back(look_back, today, stored, date)
+        today = today.persist()
+        replace_day(today, uri, date)
+        table_rows[table.name] = today.count()
+    return Processed(
+        rows=manifest.rows,
+        accepted=counts["accepted"],
+        quarantined=counts["quarantined"],
+        quarantined_by_rule={rule.name: counts[rule.name] for rule in RULES},
+        table_rows=table_rows,
+        stale_days=sorted(stale),
+    )
+
+
+def read_raw(spark: SparkSession, source: str, manifest: Manifest) -> DataFrame:
+    """The day's raw rows: `RAW_COLUMNS`, and where each comes from, `block` and `row` (both from 0)."""
+    folder = day_uri(source, manifest.date)
+    files = [f"{folder}/{block.name}" for block in manifest.blocks]
+    if not files:
+        return spark.createDataFrame([], f"{RAW_DDL}, block int, row long")
+    block = F.regexp_extract("_metadata.file_name", r"^block-(\d+)\.parquet$", 1).cast("int")
+    return (
+        spark.read.schema(RAW_DDL)
+        .parquet(*files)
+        .select(*RAW_NAMES, block.alias("block"), F.col("_metadata.row_index").alias("row"))
+    )
+
+
+def quarantine(checked: DataFrame, date: dt.date) -> DataFrame:
+    """The rows that broke a rule: the date, where each comes from, the rules, and the row as it is."""
+    broken = checked.where(F.size("broken_rules") > 0)
+    return broken.select(F.lit(date).alias("ship_date"), "block", "row", "broken_rules", *RAW_NAMES)
+
+
+def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
+    """Raise `RowsUnaccounted` unless raw = accepted + quarantined."""
+    if raw != accepted + quarantined:
+        raise RowsUnaccounted(
+            f"The manifest counts {raw} raw rows, but {accepted} were accepted and {quarantined} quarantined, "
+            f"{accepted + quarantined} together. Nothing was written."
+        )
+
+
+def _check_contents(spark: SparkSession, source: str, manifest: Manifest) -> None:
+    blocks = spark.sparkContext.parallelize(manifest.blocks, max(1, len(manifest.blocks)))
+    blocks.foreach(lambda block: check_content(source, manifest.date, block))
+
+
+def _counts(checked: DataFrame) -> dict[str, int]:
+    """`accepted`, `quarantined`, and under each rule's name the rows that broke it."""
+    broken = F.size("broken_rules") > 0
+    counts = checked.agg(
+        F.count_if(~broken).alias("accepted"),
+        F.count_if(broken).alias("quarantined"),
+        *(F.count_if(F.array_contains("broken_rules", rule.name)).alias(rule.name) for rule in RULES),
+    )
+    (row,) = counts.collect()
+    return row.asDict()

@@ -1,0 +1,48 @@
+"""The jobs' Spark session, and what a job looks like from outside: exit codes and its last line."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from shipments.errors import ShipmentsError
+
+SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
+
+
+def open_session(name: str) -> SparkSession:
+    """A session in UTC that can write Delta tables. Master, endpoint and file systems are spark-submit's business."""
+    spark = (
+        SparkSession.builder.appName(name)
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        # The tables have a handful of files a day: Delta's 50 tasks to rebuild a snapshot are mostly idle.
+        .config("spark.databricks.delta.snapshotPartitions", "2")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("WARN")
+    if spark.sparkContext.getConf().get(SHUFFLE_PARTITIONS) is None:
+        # After the first aggregation a day is some thousand groups: Spark's 200 partitions are mostly empty tasks.
+        spark.conf.set(SHUFFLE_PARTITIONS, "16")
+    return spark
+
+
+def run_job(name: str, job: Callable[[SparkSession], dict[str, Any]]) -> int:
+    """Run `job` in a session and print what it did as one line of JSON; return the process's exit code.
+
+    The line is information for whoever reads the log: success is the exit code alone. A failure of the data or the
+    storage is a sentence on stderr and 1; a defect keeps its traceback.
+    """
+    spark = open_session(name)
+    try:
+        done = job(spark)
+    except ShipmentsError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        spark.stop()
+    print(json.dumps(done), flush=True)
+    return 0
