@@ -1,6 +1,7 @@
 """AWS clients for the platform's one endpoint, with the operator's key."""
 
 import os
+from functools import cache
 from typing import Any
 
 from botocore.config import Config
@@ -22,8 +23,7 @@ def operator_client(service: str, paths: settings.Paths, ports: settings.Ports, 
     `attempts` 1 never repeats a request: for health checks, which are repeated by whoever makes them.
     """
     key = secrets.operator_key(paths)
-    session = Session(session_vars=_NO_PROFILE)
-    return session.create_client(
+    return _session().create_client(
         service,
         region_name=settings.REGION,
         endpoint_url=ports.gateway_url,
@@ -37,3 +37,9 @@ def operator_client(service: str, paths: settings.Paths, ports: settings.Ports, 
             s3={"addressing_style": "path"},
         ),
     )
+
+
+@cache
+def _session() -> Session:
+    """One for all clients: it reads botocore's models, which takes a while, once."""
+    return Session(session_vars=_NO_PROFILE)

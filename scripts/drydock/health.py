@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from drydock import aws, secrets, settings
 
@@ -31,6 +31,8 @@ def gateway(paths: settings.Paths, ports: settings.Ports) -> None:
             s3.delete_object(Bucket=name, Key="probe")
         finally:
             s3.delete_bucket(Bucket=name)
+    except EndpointConnectionError:
+        raise Unhealthy(f"nothing listens at {ports.gateway_url}") from None
     except (BotoCoreError, ClientError) as error:
         raise Unhealthy(f"S3 does not answer as it should: {error}") from error
     if found != body:

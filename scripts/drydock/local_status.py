@@ -53,10 +53,8 @@ def show_status() -> int:
         rows = list(pool.map(lambda it: status(it, states.get(it.name), recorded.get(it.name)), declared))
     output.show(_table(rows))
     unwell = [row for row in rows if row.state != "healthy"]
-    for row in unwell:
-        output.warn(f"{row.name}: {row.why_not}")
     if unwell:
-        output.say(f"Its log: `make local-logs SERVICE={unwell[0].name}`. `make local-up` starts what has stopped.")
+        output.say(f"`make local-logs SERVICE={unwell[0].name}` shows its log; `make local-up` starts what stopped.")
     return SOME_ARE_NOT if unwell else ALL_HEALTHY
 
 
@@ -85,7 +83,7 @@ def status(service: Service, state: ProcessState | None, recorded_pid: int | Non
 def _table(rows: list[Status]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("service", "state", "since", "memory", "URL", "why not"):
-        table.add_column(title, no_wrap=title != "why not", justify="right" if title in {"since", "memory"} else "left")
+        table.add_column(title, no_wrap=True, justify="right" if title in {"since", "memory"} else "left")
     for row in rows:
         style = STYLES[row.state]
         table.add_row(

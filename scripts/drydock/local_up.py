@@ -70,15 +70,15 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
 
     Returns whether there was something to do.
     """
+    applied = Stamp(paths.terraform / "applied.stamp", _described(paths))
+    if applied.matches and terraform.is_applied(paths, ports):
+        return False
     lost = contents.noted(paths)
     if lost is not None and lost.buckets and not contents.buckets(paths, ports):
         output.warn(
             "The gateway was restarted and holds nothing, since it keeps its data in memory. "
             f"Lost: {lost}; roles and network. Making them anew, the days' data excepted."
         )
-    applied = Stamp(paths.terraform / "applied.stamp", _described(paths))
-    if applied.matches and terraform.is_applied(paths, ports):
-        return False
     applied.forget()
     terraform.apply(paths, ports)
     applied.write()

@@ -11,6 +11,7 @@ from rich.table import Table
 CONSOLE = Console(highlight=False, soft_wrap=True)
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_NEWS_SECONDS = 10
+TABLE_WIDTH = 400
 
 
 def say(message: str) -> None:
@@ -34,7 +35,8 @@ def fail(message: str) -> None:
 
 
 def show(table: Table) -> None:
-    CONSOLE.print(table)
+    """A table as wide as what is in it: a narrow terminal, or a pipe, folds its lines, and no text is cut."""
+    CONSOLE.print(table, width=TABLE_WIDTH, crop=False)
 
 
 @contextmanager

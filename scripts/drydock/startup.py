@@ -46,14 +46,13 @@ def bring_up(
             supervisor.launch(services)
         waves = [list(members) for _, members in groupby(services, key=lambda service: service.wave)]
         for members in waves:
-            begun_at = time.monotonic()
             new = _start_missing(supervisor, members, started)
             if members is waves[-1]:
                 meanwhile()
             _await_health(supervisor, paths, members)
             if new:
-                supervisor.record_processes()
-                output.done(f"{_title(members)}: up and healthy ({time.monotonic() - begun_at:.1f} s)")
+                output.done(f"{_title(members)}: up and healthy")
+        supervisor.record_processes()  # also what it has restarted by itself since the last time
     except BaseException:
         with uninterrupted():
             _undo(supervisor, paths, is_new, started)
@@ -115,7 +114,10 @@ def _start_missing(supervisor: Supervisor, members: list[Service], started: list
 
 def _await_health(supervisor: Supervisor, paths: settings.Paths, members: list[Service]) -> None:
     begun_at = time.monotonic()
-    pending = {service.name: service for service in members}
+    states = supervisor.states()
+    pending = {service.name: service for service in members if why_not(service, states.get(service.name)) is not None}
+    if not pending:
+        return
     with (
         output.stage(f"Waiting for {_title(members)}") as tell,
         ThreadPoolExecutor(max_workers=len(members)) as pool,
