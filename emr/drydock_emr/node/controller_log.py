@@ -1,6 +1,6 @@
 """The `controller` log of a step or bootstrap action, in the words of EMR's.
 
-After logs of the service that people have published: «INFO startExec '…'», «INFO Environment:»,
+After logs of the service that people have published: «INFO startExec …», «INFO Environment:»,
 «INFO waitProcessCompletion ended with exit code 1», «INFO total process run time: 8 seconds»,
 «WARN Step failed with exitCode 1 and took 8 seconds».
 «Command exiting with ret '1'» is the last line of a step's stderr, there as here.
@@ -31,7 +31,7 @@ class ControllerLog:
     def started(self, argv: Sequence[str], variables: Mapping[str, str], cwd: Path, logs: Path) -> None:
         """Before the command is run. Arguments are quoted as a shell would need them, so that blanks can be seen."""
         lines = "".join(f"  {line}\n" for line in environment.shown(variables))
-        self.note(f"startExec '{shlex.join(argv)}'")
+        self.note(f"startExec {shlex.join(argv)}")
         self._write(
             f"INFO Environment:\n{lines}INFO redirectOutput to {logs / 'stdout'}\n"
             f"INFO redirectError to {logs / 'stderr'}\nINFO Working dir {cwd}\n"

@@ -1,0 +1,64 @@
+"""Most tests use a node without Spark daemons, which is up in a second; the three-node fleet is made once."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from drydock_emr.node_protocol import Daemons, Phase
+from tests.node.rig import ControlPlane, Gateway, Node
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("gateway") / "home")
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def control_plane(gateway: Gateway) -> Iterator[ControlPlane]:
+    control_plane = ControlPlane(gateway.session)
+    yield control_plane
+    control_plane.leave()
+
+
+@pytest.fixture
+def new_node(tmp_path: Path, control_plane: ControlPlane, gateway: Gateway) -> Iterator[Callable[[str], Node]]:
+    """Makes nodes without Spark daemons, up and IDLE in a second; each ends with its test."""
+    nodes = []
+
+    def make(name: str) -> Node:
+        node = Node(name, "127.0.0.1", tmp_path, control_plane, gateway.url)
+        nodes.append(node)
+        control_plane.reports.pop(name, None)
+        control_plane.assign(name, cluster=None, leases=(), daemons=Daemons())
+        node.start()
+        node.await_report(lambda report: report.phase is Phase.IDLE, "to be IDLE")
+        return node
+
+    yield make
+    for node in nodes:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
+def fleet(
+    tmp_path_factory: pytest.TempPathFactory, control_plane: ControlPlane, gateway: Gateway
+) -> Iterator[list[Node]]:
+    """A master and two workers, IDLE, on addresses of their own."""
+    home = tmp_path_factory.mktemp("fleet")
+    nodes = [Node(f"fleet-{i}", f"127.0.0.{10 + i}", home, control_plane, gateway.url) for i in (1, 2, 3)]
+    control_plane.assign(nodes[0].name, daemons=Daemons(master=True))
+    for worker in nodes[1:]:
+        control_plane.assign(worker.name, daemons=Daemons(worker_of=nodes[0].master_url))
+    for node in nodes:
+        node.start()
+    try:
+        for node in nodes:
+            node.await_report(lambda report: report.phase is Phase.IDLE, "to be IDLE", 180)
+        nodes[0].await_report(lambda report: report.alive_workers == 2, "two workers ALIVE", 60)
+        yield nodes
+    finally:
+        for node in nodes:
+            node.stop()

@@ -1,0 +1,398 @@
+"""Real nodes, a real gateway for S3, and a double of the control plane that speaks the nodes' protocol."""
+
+import gzip
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import psutil
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drydock.settings import Paths
+from drydock.toolchain import java
+from drydock_emr.node_protocol import (
+    Assignment,
+    BootstrapAction,
+    CancelOption,
+    ClusterMembership,
+    Configuration,
+    Daemons,
+    Lease,
+    LeaseReport,
+    LeaseState,
+    Report,
+)
+
+PATHS = Paths()
+HOLD_SECONDS = 2.0
+BUCKET = "node-tests"
+LOG_PUSH_SECONDS = 0.3
+NODE_SECRET = "node-secret-of-the-tests-0123456789"
+SPARK_SECRET = "spark-secret-of-the-tests-0123456789"
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
+    return value
+
+
+class ControlPlane:
+    """Holds each node's assignment and last report; the tests are its mind."""
+
+    def __init__(self, credentials: dict[str, str]) -> None:
+        self.credentials = credentials
+        self.reports: dict[str, Report] = {}
+        self.syncs = 0
+        self._assignments: dict[str, Assignment] = {}
+        self._changed = threading.Condition()
+        self.port = free_port()
+        self._server: ThreadingHTTPServer | None = None
+        self.come()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def assignment(self, node: str) -> Assignment:
+        return self._assignments.get(node) or Assignment(version=0, tenancy=1, daemons=Daemons())
+
+    def assign(self, node: str, **changes: Any) -> None:
+        """Change what is asked of a node."""
+        with self._changed:
+            present = self.assignment(node)
+            self._assignments[node] = present.model_copy(update={**changes, "version": present.version + 1})
+            self._changed.notify_all()
+
+    def sync(self, report: Report) -> Assignment:
+        with self._changed:
+            self.syncs += 1
+            self.reports[report.node] = report
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.assignment(report.node).version != report.seen_version, HOLD_SECONDS)
+            return self.assignment(report.node)
+
+    def come(self) -> None:
+        """Answer on its port."""
+        control_plane = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                report = Report.model_validate_json(self.rfile.read(int(self.headers["Content-Length"])))
+                self._answer(200, control_plane.sync(report).model_dump_json().encode())
+
+            def do_GET(self) -> None:
+                node = parse_qs(urlsplit(self.path).query)["node"][0]
+                serves = control_plane.reports.get(node)
+                if serves is None or serves.cluster_id is None:
+                    self._answer(404, b'{"error": "the node serves no cluster"}')
+                else:
+                    self._answer(200, json.dumps(control_plane.credentials).encode())
+
+            def _answer(self, status: int, body: bytes) -> None:
+                if self.headers["Authorization"] != f"Bearer {NODE_SECRET}":
+                    status, body = 401, b"{}"
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:
+                    self.close_connection = True  # the node had news and sent another request
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: Any) -> None:
+                pass  # aborted requests are part of the protocol
+
+        self._server = Server(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def leave(self) -> None:
+        """Be away: connections are refused."""
+        assert self._server is not None
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Gateway:
+    """The gateway, with one bucket, and the session of a role that the nodes' programs act as."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._operator = {"access_key_id": "AKIA" + "T" * 16, "secret_access_key": secrets.token_hex(20)}
+        for name, text in (("operator.json", json.dumps(self._operator)), ("gateway.secret", secrets.token_hex(20))):
+            (home / name).write_text(text)
+            (home / name).chmod(0o600)
+        (home / "tmp").mkdir()
+        environment = {
+            **{
+                "PATH": os.defpath,
+                "HOME": str(home),
+                "FILESYSTEM_ROOT": str(home / "files"),
+                "TMPDIR": str(home / "tmp"),
+            },
+            **{"GATEWAY_LISTEN": f"127.0.0.1:{self.port}", "SERVICES": "s3,iam,sts,ec2", "DISABLE_EVENTS": "1"},
+            **{"SKIP_SSL_CERT_DOWNLOAD": "1", "DNS_ADDRESS": "0", "DISABLE_CORS_CHECKS": "1"},
+            "DRYDOCK_OPERATOR_KEY_FILE": str(home / "operator.json"),
+            "DRYDOCK_GATEWAY_SECRET_FILE": str(home / "gateway.secret"),
+            "DRYDOCK_EMR_URL": "http://127.0.0.1:1",
+        }
+        self._log = (home / "log").open("wb")
+        self._process = subprocess.Popen(
+            [str(PATHS.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"],
+            env=environment,
+            cwd=home,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        self.s3 = self._client("s3")
+        try:
+            wait_for(self._made_bucket, "the gateway to make a bucket", 90)
+            self.session = self._assume_role()
+        except BaseException:
+            self.stop()
+            raise
+
+    def put(self, key: str, text: str) -> str:
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+        return f"s3://{BUCKET}/{key}"
+
+    def keys(self, prefix: str) -> set[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return {item["Key"] for page in pages for item in page.get("Contents", [])}
+
+    def log(self, key: str) -> str:
+        """A delivered log, unpacked; empty while there is none."""
+        try:
+            body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return ""
+        return gzip.decompress(body).decode()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+        self._log.close()
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=self._operator["access_key_id"],
+            aws_secret_access_key=self._operator["secret_access_key"],
+            config=BotoConfig(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+        )
+
+    def _made_bucket(self) -> bool:
+        assert self._process.poll() is None, Path(self._log.name).read_text()[-3000:]
+        try:
+            self.s3.create_bucket(Bucket=BUCKET)
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
+    def _assume_role(self) -> dict[str, str]:
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+        }
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        iam = self._client("iam")
+        role = iam.create_role(RoleName="node-tests", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName="node-tests", PolicyName="all", PolicyDocument=json.dumps(everything))
+        session = self._client("sts").assume_role(RoleArn=role, RoleSessionName="node-tests")["Credentials"]
+        return {
+            "AccessKeyId": session["AccessKeyId"],
+            "SecretAccessKey": session["SecretAccessKey"],
+            "Token": session["SessionToken"],
+            "Expiration": session["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "RoleArn": role,
+        }
+
+
+@dataclass
+class Node:
+    """One `drydock-node` process. `host` is its own loopback address."""
+
+    name: str
+    host: str
+    home: Path
+    control_plane: ControlPlane
+    gateway_url: str
+    ui_port: int = field(default_factory=free_port)
+    rpc_port: int = field(default_factory=free_port)
+    credentials_port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def scratch(self) -> Path:
+        return self.home / self.name
+
+    @property
+    def master_url(self) -> str:
+        return f"spark://{self.host}:{self.rpc_port}"
+
+    @property
+    def report(self) -> Report | None:
+        return self.control_plane.reports.get(self.name)
+
+    @property
+    def log(self) -> str:
+        return (self.home / f"{self.name}.log").read_text()
+
+    def start(self) -> None:
+        for name, secret in (("node.secret", NODE_SECRET), ("spark.secret", SPARK_SECRET)):
+            file = self.home / name
+            file.write_text(secret)
+            file.chmod(0o600)
+        workspace = PATHS.environment("workspace")
+        archive = {"SPARK_CDS_ARCHIVE": str(PATHS.cds_archive)} if PATHS.cds_archive.exists() else {}
+        environment = {
+            **{"PATH": os.defpath, "HOME": str(self.home), "NODE_NAME": self.name, "NODE_HOST": self.host},
+            **{"NODE_UI_HOST": "127.0.0.1", "NODE_UI_PORT": str(self.ui_port), "NODE_RPC_PORT": str(self.rpc_port)},
+            **{"NODE_CREDENTIALS_PORT": str(self.credentials_port), "NODE_SCRATCH": str(self.scratch)},
+            **{"EMR_URL": self.control_plane.url, "DRYDOCK_NODE_SECRET_FILE": str(self.home / "node.secret")},
+            **{"AWS_ENDPOINT_URL": self.gateway_url, "SPARK_HOME": str(PATHS.spark_home)},
+            **{"JAVA_HOME": str(java.java_home(PATHS)), "SPARK_SECRET_FILE": str(self.home / "spark.secret")},
+            **{"SPARK_EVENT_LOG_DIR": str(self.home / "spark-events"), "NODE_WORKSPACE": str(workspace)},
+            "NODE_PYTHON": str(Path(sys.base_prefix) / "bin" / "python3.11"),
+            "DRYDOCK_INSTALL": "node-tests",
+            **archive,
+        }
+        with (self.home / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(workspace / "bin" / "python"), "-m", "drydock_emr.node"], env=environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        """As the kernel would: nothing is cleaned up."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, seconds: float = 15) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.terminate()
+            except subprocess.TimeoutExpired:
+                self.kill()
+        for process in self.processes():
+            process.send_signal(signal.SIGKILL)
+
+    def processes(self) -> list[psutil.Process]:
+        """What its tenancy runs: whose environment says that it lives in this node's scratch."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("TMPDIR") == str(self.scratch / "tenancy" / "tmp"):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def await_report(self, condition: Callable[[Report], Any], what: str, seconds: float = 30) -> Report:
+        """The first report for which the condition holds, with the node's log when there is none."""
+        try:
+            wait_for(lambda: self.report is not None and condition(self.report), f"{self.name}: {what}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; last report {self.report}\n{self.log[-6000:]}") from None
+        assert self.report is not None
+        return self.report
+
+    def join(
+        self,
+        cluster_id: str,
+        *,
+        master: "Node | None" = None,
+        bootstrap_actions: tuple[BootstrapAction, ...] = (),
+        configurations: tuple[Configuration, ...] = (),
+        log_uri: str | None = f"s3n://{BUCKET}/logs/",
+    ) -> None:
+        """Make it a member of a cluster, whose master it is unless told otherwise."""
+        master = master or self
+        membership = ClusterMembership(
+            cluster_id=cluster_id,
+            cluster_name="A cluster of the tests",
+            instance_id=f"i-{self.name}",
+            instance_type="m5.xlarge",
+            is_master=master is self,
+            master_host=master.host,
+            master_url=master.master_url,
+            release_label="emr-7.13.0",
+            region="us-east-1",
+            log_uri=log_uri,
+            bootstrap_actions=bootstrap_actions,
+            configurations=configurations,
+        )
+        self.control_plane.assign(self.name, cluster=membership, log_push_seconds=LOG_PUSH_SECONDS)
+
+    def leave(self) -> None:
+        """Change hands: no cluster, a new tenancy."""
+        tenancy = self.control_plane.assignment(self.name).tenancy + 1
+        self.control_plane.assign(self.name, cluster=None, leases=(), tenancy=tenancy)
+
+    def lease(self, step_id: str, *args: str, jar: str = "command-runner.jar", **fields: Any) -> None:
+        """Lease one more step to it, or change the lease of that step."""
+        present = self.control_plane.assignment(self.name).leases
+        lease = Lease(step_id=step_id, attempt=1, name=f"step {step_id}", jar=jar, args=args, **fields)
+        others = tuple(other for other in present if other.step_id != step_id)
+        self.control_plane.assign(self.name, leases=(*others, lease))
+
+    def cancel(self, step_id: str, option: CancelOption) -> None:
+        leases = self.control_plane.assignment(self.name).leases
+        changed = (lease.model_copy(update={"cancel": option}) for lease in leases if lease.step_id == step_id)
+        self.control_plane.assign(self.name, leases=tuple(changed))
+
+    def lease_report(self, step_id: str) -> LeaseReport | None:
+        leases = self.report.leases if self.report else ()
+        return next((lease for lease in leases if lease.step_id == step_id), None)
+
+    def await_lease(self, step_id: str, *states: LeaseState, seconds: float = 30) -> LeaseReport:
+        states = states or (LeaseState.EXITED, LeaseState.VANISHED)
+
+        def reached(_: Report) -> bool:
+            lease = self.lease_report(step_id)
+            return lease is not None and lease.state in states
+
+        self.await_report(reached, f"step {step_id} to be {'/'.join(states)}", seconds)
+        lease = self.lease_report(step_id)
+        assert lease is not None
+        return lease
