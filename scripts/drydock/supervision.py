@@ -28,6 +28,7 @@ SOCKET_PATH_LIMIT = 90  # a unix socket's path has 104 (macOS) or 108 bytes; sup
 RPC_TIMEOUT_SECONDS = 10.0
 LAUNCH_SECONDS = 15.0
 POLL_SECONDS = 0.1
+READ_BYTES = 1 << 16
 
 # Everything that differs from one install to the next comes by environment variable or relative to the folder that
 # supervisord runs in: no path needs quoting here.
@@ -253,13 +254,17 @@ def waves(paths: settings.Paths) -> dict[str, int]:
 
 def last_lines(file: Path, count: int) -> str:
     """The last `count` lines of a log, read from its end; a sentence when there are none."""
+    content = b""
     try:
         with file.open("rb") as stream:
-            stream.seek(max(0, file.stat().st_size - 400 * count))
-            lines = stream.read().decode(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    return "\n".join(lines[-count:]) or "(its log is empty)"
+            position = stream.seek(0, os.SEEK_END)
+            while position > 0 and content.count(b"\n") <= count:
+                size = min(position, READ_BYTES)
+                position = stream.seek(position - size)
+                content = stream.read(size) + content
+    except FileNotFoundError:
+        pass
+    return "\n".join(content.decode(errors="replace").splitlines()[-count:]) or "(its log is empty)"
 
 
 def _environment(paths: settings.Paths, socket_file: Path) -> dict[str, str]:

@@ -1,0 +1,59 @@
+import shlex
+import subprocess
+
+import pytest
+
+from drydock import secrets, settings
+from drydock.env import env, exports
+from drydock.errors import NotRunning
+from drydock.supervision import ProcessState
+
+
+def test_the_exports_of_the_contract(tmp_path):
+    paths = settings.Paths(tmp_path)
+    files = secrets.ensure(paths)
+    key = secrets.operator_key(paths)
+
+    assert exports(paths, settings.Ports(offset=0)) == {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "DRYDOCK_PLATFORM_CONFIG": "s3://spark-job-data-input/config/platform.json",
+        "EMR_CONSOLE_URL": f"http://127.0.0.1:8088/?token={files.console_token.read_text().strip()}",
+        "DRYDOCK_HOME": str(tmp_path),
+    }
+
+
+def test_without_a_platform_nothing_is_printed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))
+    with pytest.raises(NotRunning, match=r"The platform does not run \(gateway and emr not up\)"):
+        env()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_shell_reads_back_what_was_meant(tmp_path, monkeypatch, capsys):
+    home = tmp_path / 'it\'s $HOME; `a` "home"'
+    home.mkdir()
+    monkeypatch.setenv("DRYDOCK_HOME", str(home))
+    secrets.ensure(settings.Paths())
+
+    class Running:
+        def __init__(self, paths):
+            pass
+
+        def is_running(self):
+            return True
+
+        def states(self):
+            return {name: ProcessState("RUNNING", 1, 0.0, "") for name in ("gateway", "emr")}
+
+    monkeypatch.setattr("drydock.env.Supervisor", Running)
+    env()
+    script = capsys.readouterr().out
+
+    assert all(line.startswith("export ") for line in script.splitlines())
+    script += '\nprintf %s "$DRYDOCK_HOME"'
+    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert shown.stdout == str(home)
+    assert shlex.quote(str(home)) in script
