@@ -161,3 +161,20 @@ def test_no_gateway_is_a_sentence(platform: Platform) -> None:
     for act in (terraform.apply, terraform.is_applied, terraform.platform_config):
         with pytest.raises(ServiceFailed, match="does not answer"):
             act(platform.paths, nobody)
+
+
+def test_no_wheels_are_told_before_anything_is_changed(platform: Platform) -> None:
+    (wheel,) = platform.paths.wheels.glob("*.whl")
+    wheel.rename(wheel.with_suffix(".away"))
+    try:
+        with pytest.raises(SetupError, match="holds no wheel"):
+            terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    finally:
+        wheel.with_suffix(".away").rename(wheel)
+
+
+def test_versions_that_differ_are_told(monkeypatch: pytest.MonkeyPatch, platform: Platform) -> None:
+    pinned = {**settings.versions(), "terraform": {"minimum": "1.10.0", "aws_provider": "5.99.1"}}
+    monkeypatch.setattr(settings, "versions", lambda: pinned)
+    with pytest.raises(SetupError, match=r"the AWS provider 5\.100\.0, versions\.toml for 5\.99\.1"):
+        terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)

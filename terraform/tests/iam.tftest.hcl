@@ -1,0 +1,267 @@
+# The three roles, and that each may do no more than it needs.
+
+mock_provider "aws" {}
+
+override_resource {
+  target = aws_iam_role.service
+  values = { arn = "arn:aws:iam::123456789012:role/emr-service-role" }
+}
+
+override_resource {
+  target = aws_iam_role.instance
+  values = { arn = "arn:aws:iam::123456789012:role/emr_instance_profile" }
+}
+
+variables {
+  account_id = "123456789012"
+  partition  = "aws"
+  region     = "eu-central-1"
+  buckets = {
+    input  = "acme-input"
+    source = "acme-source"
+    output = "acme-output"
+    logs   = "acme-logs"
+    audit  = "acme-audit"
+  }
+  folders = {
+    application = "app"
+    config      = "config"
+    source      = "raw/shipment"
+    logs        = "emr"
+    audit       = "kestra"
+  }
+  cluster_tags = {
+    "for-use-with-amazon-emr-managed-policies" = "true"
+    platform                                   = "acme"
+  }
+}
+
+run "emr_passes_our_instance_role_to_ec2_and_no_other" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role_policy.service.policy).Statement) == jsonencode([{
+      Sid       = "PassInstanceRole"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = "arn:aws:iam::123456789012:role/emr_instance_profile"
+      Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
+    }])
+    error_message = "The service role passes something else than our instance role to EC2: ${aws_iam_role_policy.service.policy}"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.service.policy_arn == "arn:aws:iam::aws:policy/service-role/AmazonEMRServicePolicy_v2"
+    error_message = "The service role has ${aws_iam_role_policy_attachment.service.policy_arn}."
+  }
+
+  assert {
+    condition     = aws_iam_instance_profile.this.name == "emr_instance_profile" && aws_iam_instance_profile.this.role == "emr_instance_profile"
+    error_message = "EMR looks for the role by the instance profile's name, so both must have the same."
+  }
+}
+
+run "only_this_account_makes_emr_take_its_role" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role.service.assume_role_policy).Statement) == jsonencode([{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "elasticmapreduce.amazonaws.com" }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+        ArnLike      = { "aws:SourceArn" = "arn:aws:elasticmapreduce:eu-central-1:123456789012:*" }
+      }
+    }])
+    error_message = "The service role is trusted by something else: ${aws_iam_role.service.assume_role_policy}"
+  }
+}
+
+run "no_policy_of_ours_has_a_wildcard_action" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = alltrue([
+      for action in flatten([
+        for policy in [
+          aws_iam_role_policy.service.policy,
+          aws_iam_role_policy.instance.policy,
+          aws_iam_role_policy.kestra_clusters.policy,
+          aws_iam_role_policy.kestra_objects.policy,
+        ] : [for statement in jsondecode(policy).Statement : statement.Action]
+      ]) : !strcontains(action, "*")
+    ])
+    error_message = "An action has a wildcard."
+  }
+
+  assert {
+    condition = toset([
+      for statement in jsondecode(aws_iam_role_policy.kestra_clusters.policy).Statement : statement.Sid
+      if contains(flatten([statement.Resource]), "*")
+    ]) == toset(["CreateTaggedClusters", "FindClustersAndReleases"])
+    error_message = "kestra-role may act on any resource in a statement that should name its own."
+  }
+}
+
+run "kestra_makes_and_touches_only_clusters_with_our_tags" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.kestra_clusters.policy).Statement :
+      jsonencode(statement.Condition) == jsonencode({ StringEquals = {
+        "aws:RequestTag/for-use-with-amazon-emr-managed-policies" = "true"
+        "aws:RequestTag/platform"                                 = "acme"
+      } })
+      if contains(flatten([statement.Action]), "elasticmapreduce:RunJobFlow") || contains(flatten([statement.Action]), "elasticmapreduce:AddTags")
+    ])
+    error_message = "kestra-role can make a cluster, or tag one, without our tags."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.kestra_clusters.policy).Statement :
+      statement.Resource == "arn:aws:elasticmapreduce:eu-central-1:123456789012:cluster/*" && jsonencode(statement.Condition) == jsonencode({ StringEquals = {
+        "aws:ResourceTag/for-use-with-amazon-emr-managed-policies" = "true"
+        "aws:ResourceTag/platform"                                 = "acme"
+      } })
+      if contains(flatten([statement.Action]), "elasticmapreduce:AddJobFlowSteps") || contains(flatten([statement.Action]), "elasticmapreduce:TerminateJobFlows")
+    ])
+    error_message = "kestra-role can act on a cluster that is not ours."
+  }
+
+  assert {
+    condition = alltrue([
+      for action in ["RunJobFlow", "AddTags", "PutAutoTerminationPolicy", "AddJobFlowSteps", "DescribeCluster", "DescribeStep", "ListSteps", "CancelSteps", "TerminateJobFlows", "ListInstances", "ListClusters", "DescribeReleaseLabel"] :
+      contains(flatten([for statement in jsondecode(aws_iam_role_policy.kestra_clusters.policy).Statement : statement.Action]), "elasticmapreduce:${action}")
+    ])
+    error_message = "The driver lacks an operation that it needs."
+  }
+}
+
+run "kestra_passes_each_role_to_its_own_service" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.kestra_clusters.policy).Statement :
+      statement.Resource => statement.Condition.StringEquals["iam:PassedToService"] if statement.Action == "iam:PassRole"
+      } == {
+      "arn:aws:iam::123456789012:role/emr-service-role"     = "elasticmapreduce.amazonaws.com"
+      "arn:aws:iam::123456789012:role/emr_instance_profile" = "ec2.amazonaws.com"
+    }
+    error_message = "kestra-role passes other roles, or to other services."
+  }
+}
+
+run "instances_write_data_and_logs_and_cannot_change_jobs" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.instance.policy).Statement : statement.Resource
+      if length(setintersection(flatten([statement.Action]), ["s3:PutObject", "s3:DeleteObject"])) > 0
+      ])) == toset([
+      "arn:aws:s3:::acme-source/raw/shipment/*",
+      "arn:aws:s3:::acme-output/*",
+      "arn:aws:s3:::acme-logs/emr/*",
+    ])
+    error_message = "Instances write elsewhere than raw data, tables and logs."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.instance.policy).Statement : statement.Resource
+      if contains(flatten([statement.Action]), "s3:DeleteObject")
+    ])) == toset(["arn:aws:s3:::acme-source/raw/shipment/*", "arn:aws:s3:::acme-output/*"])
+    error_message = "Instances delete elsewhere than in raw data and tables: logs are never theirs to delete."
+  }
+
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.instance.policy, "iam:") && !strcontains(aws_iam_role_policy.instance.policy, "elasticmapreduce:")
+    error_message = "Instances have no business with roles or clusters."
+  }
+}
+
+run "kestra_reads_configuration_and_logs_and_no_data" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.kestra_objects.policy).Statement : statement.Resource])) == toset([
+      "arn:aws:s3:::acme-input/config/*",
+      "arn:aws:s3:::acme-logs",
+      "arn:aws:s3:::acme-logs/emr/*",
+      "arn:aws:s3:::acme-audit/kestra/*",
+    ])
+    error_message = "kestra-role reaches other objects: ${aws_iam_role_policy.kestra_objects.policy}"
+  }
+}
+
+run "this_account_decides_who_works_as_kestra" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition     = jsonencode([for statement in jsondecode(aws_iam_role.kestra.assume_role_policy).Statement : statement.Principal]) == jsonencode([{ Service = "ec2.amazonaws.com" }, { AWS = ["arn:aws:iam::123456789012:root"] }])
+    error_message = "kestra-role is trusted by others: ${aws_iam_role.kestra.assume_role_policy}"
+  }
+}
+
+run "named_principals_take_the_accounts_place" {
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    kestra_trusted_principals = ["arn:aws:iam::123456789012:user/alice"]
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.kestra.assume_role_policy).Statement[1].Principal.AWS == ["arn:aws:iam::123456789012:user/alice"]
+    error_message = "kestra-role is trusted by others: ${aws_iam_role.kestra.assume_role_policy}"
+  }
+}
+
+run "ssm_is_a_choice" {
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    enable_ssm = false
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy_attachment.instance_ssm) == 0
+    error_message = "SSM was switched off, and instances still have its policy."
+  }
+}
+
+run "clusters_without_tags_are_refused" {
+  command = plan
+
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    cluster_tags = {}
+  }
+
+  expect_failures = [var.cluster_tags]
+}

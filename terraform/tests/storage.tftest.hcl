@@ -1,0 +1,103 @@
+# The buckets, and whom their policies name.
+
+mock_provider "aws" {}
+
+variables {
+  partition = "aws"
+  buckets = {
+    input  = "acme-input"
+    source = "acme-source"
+    output = "acme-output"
+    logs   = "acme-logs"
+    audit  = "acme-audit"
+  }
+  folders = {
+    application = "app"
+    config      = "config"
+    source      = "raw/shipment"
+    logs        = "emr"
+    audit       = "kestra"
+  }
+  instance_role_arn = "arn:aws:iam::123456789012:role/emr_instance_profile"
+  kestra_role_arn   = "arn:aws:iam::123456789012:role/kestra-role"
+}
+
+run "every_bucket_is_closed_to_the_public" {
+  module {
+    source = "./modules/storage"
+  }
+
+  assert {
+    condition     = toset([for bucket in aws_s3_bucket.this : bucket.bucket]) == toset(values(var.buckets))
+    error_message = "Other buckets than were asked for."
+  }
+
+  assert {
+    condition = keys(aws_s3_bucket_public_access_block.this) == keys(var.buckets) && alltrue([
+      for block in aws_s3_bucket_public_access_block.this :
+      block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets
+    ])
+    error_message = "A bucket is not closed to the public."
+  }
+
+  assert {
+    condition     = alltrue([for bucket in aws_s3_bucket.this : !bucket.force_destroy])
+    error_message = "Unless it is asked for, no bucket with data may be deleted."
+  }
+}
+
+run "policies_name_roles_and_their_own_bucket" {
+  module {
+    source = "./modules/storage"
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for purpose, policy in aws_s3_bucket_policy.this : [
+        for statement in jsondecode(policy.policy).Statement :
+        contains([var.instance_role_arn, var.kestra_role_arn], statement.Principal.AWS)
+        && startswith("${statement.Resource}/", "arn:aws:s3:::${var.buckets[purpose]}/")
+      ]
+    ]))
+    error_message = "A policy names somebody else than the two roles, or another bucket."
+  }
+
+  assert {
+    condition = { for purpose, policy in aws_s3_bucket_policy.this : purpose => toset([
+      for statement in jsondecode(policy.policy).Statement : "${reverse(split("/", statement.Principal.AWS))[0]} ${statement.Resource}"
+      if contains(statement.Action, "s3:PutObject")
+      ]) } == {
+      input  = toset([])
+      source = toset(["emr_instance_profile arn:aws:s3:::acme-source/raw/shipment/*"])
+      output = toset(["emr_instance_profile arn:aws:s3:::acme-output/*"])
+      logs   = toset(["emr_instance_profile arn:aws:s3:::acme-logs/emr/*"])
+      audit  = toset(["kestra-role arn:aws:s3:::acme-audit/kestra/*"])
+    }
+    error_message = "Who writes where is not as it should be."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_s3_bucket_policy.this["logs"].policy).Statement : statement.Condition.StringLike["s3:prefix"]
+      if contains(statement.Action, "s3:ListBucket")
+    ] == ["emr/*"]
+    error_message = "The logs can be listed outside of EMR's folder."
+  }
+}
+
+run "data_may_be_thrown_away_where_it_is_asked_for" {
+  command = plan
+
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    force_destroy = true
+  }
+
+  assert {
+    condition     = alltrue([for bucket in aws_s3_bucket.this : bucket.force_destroy])
+    error_message = "force_destroy does not reach every bucket."
+  }
+}

@@ -1,0 +1,84 @@
+"""`terraform test`: modules and variables under a mocked provider; and what Terraform itself checks in the sources."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from drydock import settings, terraform, terraform_mirror, terraform_process
+
+TESTS = sorted(file.name for file in (terraform.CONFIGURATION / "tests").glob("*.tftest.hcl"))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Terraform, initialised without its backend, in a folder of the tests' own."""
+    variables = {
+        **terraform_process.environment(settings.Paths(tmp_path_factory.mktemp("home"))),
+        "TF_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+    }
+    mirror = terraform_mirror.find(settings.versions()["terraform"]["aws_provider"])
+    plugins = [f"-plugin-dir={mirror}"] if mirror else []
+    result = run(variables, "init", "-backend=false", "-input=false", "-upgrade", *plugins)
+    assert result.returncode == 0, result.stdout
+    return variables
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_terraform_test(name: str, environment: dict[str, str]) -> None:
+    result = run(environment, "test", f"-filter=tests/{name}")
+    assert result.returncode == 0, result.stdout
+    assert "0 failed" in result.stdout
+    assert "Success! 0 passed" not in result.stdout
+
+
+def test_every_module_but_the_uploads_has_its_tests() -> None:
+    modules = {folder.name for folder in (terraform.CONFIGURATION / "modules").iterdir()}
+    # Uploads are tested by an apply: under a mocked provider there is nothing to see of them.
+    assert {name.removesuffix(".tftest.hcl") for name in TESTS} == modules - {"application"} | {"platform"}
+
+
+def test_the_configuration_is_valid(environment: dict[str, str]) -> None:
+    result = run(environment, "validate")
+    assert result.returncode == 0, result.stdout
+    assert "Warning" not in result.stdout
+
+
+def test_the_sources_are_formatted(environment: dict[str, str]) -> None:
+    result = run(environment, "fmt", "-check", "-recursive", "-diff")
+    assert result.returncode == 0, result.stdout
+
+
+def test_both_profiles_set_only_what_there_is(environment: dict[str, str]) -> None:
+    """A misspelt variable in a profile would only be a warning."""
+    declared = {line.split('"')[1] for line in sources("variables.tf") if line.startswith("variable ")}
+    for profile in (terraform.CONFIGURATION / "profiles").glob("*.tfvars"):
+        names = {line.split("=")[0].strip() for line in profile.read_text().splitlines() if "=" in line}
+        assert names
+        assert names <= declared
+
+
+def test_no_host_of_a_registry_is_spelt_out() -> None:
+    for file in terraform.CONFIGURATION.rglob("*.tf"):
+        assert "terraform.io" not in file.read_text()
+
+
+def sources(name: str) -> list[str]:
+    return (terraform.CONFIGURATION / name).read_text().splitlines()
+
+
+def run(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    program = shutil.which("terraform", path=os.environ["PATH"])
+    assert program is not None
+    command = [program, arguments[0], "-no-color", *arguments[1:]]
+    return subprocess.run(
+        command,
+        cwd=Path(terraform.CONFIGURATION),
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
