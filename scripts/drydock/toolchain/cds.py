@@ -40,8 +40,10 @@ def make(paths: settings.Paths, progress: Callable[[str], None]) -> str:
     paths.cds_archive.parent.mkdir(parents=True, exist_ok=True)
     partial = paths.cds_archive.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    # The JVM warns of every class that cannot be archived (generated, or from a signed jar): thousands of lines.
-    _submit(paths, f"-XX:ArchiveClassesAtExit={partial} -Xlog:disable -Xlog:all=error:stderr")
+    # Quick compilation serves a program that runs once. The warnings are thousands of lines: one for every class that
+    # cannot be archived, because it was generated or its jar is signed.
+    options = f"-XX:ArchiveClassesAtExit={partial} -XX:TieredStopAtLevel=1 -Xlog:disable -Xlog:all=error:stderr"
+    _submit(paths, options)
     if not partial.is_file():
         raise SetupError(f"The JVM in `{java.java_home(paths)}` wrote no class archive. Run `make setup` again.")
     partial.replace(paths.cds_archive)

@@ -10,6 +10,7 @@ Behind a network of your own: `REQUESTS_CA_BUNDLE` (or `SSL_CERT_FILE`) names th
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from drydock.toolchain.stamps import Stamp, fingerprint
 
 LOCK = settings.REPOSITORY / "requirements" / "jars.lock"
 ATTEMPTS = 3
+BACKOFF_SECONDS = 2.0  # after the first failure; twice that after the second
 PARALLEL_DOWNLOADS = 8
 TIMEOUT_SECONDS = 60
 
@@ -119,6 +121,7 @@ def _fetch_one(jar: Jar, downloads: Path, cache: Path) -> None:
                     f"behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE when it inspects TLS; "
                     f"DRYDOCK_MAVEN_REPOSITORY names a mirror. Then run `make setup` again: what is there is kept."
                 ) from error
+            time.sleep(BACKOFF_SECONDS * attempt)
     actual = sha256(found)
     if actual != jar.sha256:
         raise SetupError(

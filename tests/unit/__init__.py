@@ -1,0 +1,1 @@
+"""Tests of what needs neither a running platform nor an AWS."""
