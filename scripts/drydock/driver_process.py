@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNREACHABLE_SECONDS = 20
 TICK_SECONDS = 1.0
 SHOWN_LINE_LENGTH = 60
+TAIL_LINES = 20
 
 Event = dict[str, Any]
 
@@ -42,9 +44,10 @@ class Progress:
     step_id: str | None = None
     step_state: str = ""
     news: str = ""
-    last_line: str = ""
     failures: list[str] = field(default_factory=list)
-    stderr_lines: list[str] = field(default_factory=list)
+    # The step's last lines: PySpark sends a program's own stderr to stdout, so a traceback may be in either.
+    last_stdout: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    last_stderr: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
 
     def note(self, event: Event) -> None:
         """Take in one event of the driver's."""
@@ -54,9 +57,9 @@ class Progress:
             case "step":
                 self.step_id, self.step_state = event["step_id"], event["state"]
             case "log" if event["stream"] == "stderr":
-                self.stderr_lines.append(event["line"])
+                self.last_stderr.append(event["line"])
             case "log":
-                self.last_line = event["line"]
+                self.last_stdout.append(event["line"])
             case "news":
                 self.news = event["text"]
             case "failure":
@@ -66,8 +69,8 @@ class Progress:
         parts = [f"cluster {self.cluster_id} {self.cluster_state}" if self.cluster_id else self.news]
         if self.step_id and self.cluster_state not in ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"):
             parts.append(f"step {self.step_state}")
-        if self.last_line:
-            parts.append(self.last_line[:SHOWN_LINE_LENGTH])
+        if self.last_stdout:
+            parts.append(self.last_stdout[-1][:SHOWN_LINE_LENGTH])
         return ", ".join(part for part in parts if part)
 
 

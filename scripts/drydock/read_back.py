@@ -23,8 +23,8 @@ from drydock.errors import RunFailed
 TABLES = ("carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand")
 QUARANTINE = "_quarantine/shipment"
 JOBS = ("data-generation", "data-processing")
-# The History Server reads the folder of event logs every three seconds.
-HISTORY_SECONDS = 30
+# The History Server reads the folder of event logs every three seconds, and an application's log when first asked.
+HISTORY_SECONDS = 90
 POLL_SECONDS = 0.5
 # Clocks of the machine that commits and of EMR's control plane may differ a little.
 CLOCK_TOLERANCE = timedelta(seconds=60)
@@ -189,11 +189,11 @@ def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tup
         url = f"{ports.history_server_url}/api/v1/applications/{application}/allexecutors"
         while True:
             try:
-                answer = httpx.get(url, timeout=10, trust_env=False)
-                if answer.status_code == httpx.codes.OK:
-                    break
+                answer = httpx.get(url, timeout=HISTORY_SECONDS, trust_env=False)
             except httpx.HTTPError as error:
                 raise RunFailed(f"The History Server does not answer at {url}: {error}.") from error
+            if answer.status_code == httpx.codes.OK:
+                break
             if time.monotonic() >= deadline:
                 raise RunFailed(f"The History Server knows no application {application}, which a step's log names.")
             time.sleep(POLL_SECONDS)

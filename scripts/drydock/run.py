@@ -48,8 +48,10 @@ def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) 
                 seconds = time.monotonic() - begun_at
                 output.done(f"{job.did} {day} on cluster {progress.cluster_id} ({seconds:.0f} s)")
                 continue
-            for line in progress.stderr_lines:
-                output.say(f"    {line}")
+            if signals.first is None:
+                for stream, lines in (("stdout", progress.last_stdout), ("stderr", progress.last_stderr)):
+                    for line in lines:
+                        output.say(f"    {stream} | {line}")
             with output.stage("Looking for clusters of this run that are still alive"):
                 left = end_leftovers(paths, ports, run_id)
             if signals.first is not None:

@@ -65,11 +65,12 @@ def _unaccounted(day: Day) -> list[str]:
 
 
 def _clusters(day: Day) -> Table:
-    table = _table(f"{day.date}: clusters and steps, by the EMR API; executors' hosts, by Spark's event logs")
-    for header in ("", "Id", "Started (UTC)"):
-        table.add_column(header)
-    table.add_column("Seconds", justify="right")
-    table.add_column("State")
+    table = _table(f"{day.date}: clusters and steps (EMR's API), executors (Spark's event logs)")
+    table.add_column("")
+    table.add_column("Id", no_wrap=True)
+    table.add_column("UTC", no_wrap=True)
+    table.add_column("Seconds", justify="right", no_wrap=True)
+    table.add_column("State", overflow="fold")
     for cluster in day.clusters:
         lived = _seconds(cluster.created_at, cluster.ended_at)
         table.add_row(cluster.job, cluster.id, _clock(cluster.created_at), lived, cluster.state, style="bold")
@@ -81,7 +82,7 @@ def _clusters(day: Day) -> Table:
 
 
 def _rows(day: Day) -> Table:
-    table = _table(f"{day.date}: rows, by the raw data's manifest and the Delta tables in S3")
+    table = _table(f"{day.date}: rows (the raw data's manifest, and the Delta tables)")
     table.add_column("")
     for header in ("Rows", "Shipments counted", "Delta version"):
         table.add_column(header, justify="right")
@@ -97,9 +98,9 @@ def _rows(day: Day) -> Table:
 def _show_places(day: Day, ports: settings.Ports) -> None:
     for cluster in day.clusters:
         for step in cluster.steps:
-            output.say(f"  Logs of {cluster.job}:\n    {step.logs}/")
-    output.say(f"  Raw data:\n    {day.raw_uri}/")
-    output.say(f"  Tables:\n    {day.output_uri}/")
+            output.say(f"  Logs of {cluster.job}:\n  {step.logs}/")
+    output.say(f"  Raw data:\n  {day.raw_uri}/")
+    output.say(f"  Tables:\n  {day.output_uri}/")
     output.say(f"  EMR console      {ports.emr_url}   (its login link: `make -s env`)")
     output.say(f"  Spark master     http://{settings.LOOPBACK}:{ports.node_ui(1)}")
     output.say(f"  History Server   {ports.history_server_url}")
