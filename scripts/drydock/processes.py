@@ -79,7 +79,8 @@ def find(entry: Recorded) -> psutil.Process | None:
 
 
 def running(paths: settings.Paths) -> dict[psutil.Process, str]:
-    """Every process of this install that runs now, with what it is. This process and its parents never count."""
+    """Every process of this install that runs now, with what it is. This process and its parents never count, nor does
+    a zombie, which is gone but for its exit code."""
     found = {process: entry.what for entry in recorded(paths) if (process := find(entry)) is not None}
     for process in _marked(install_id(paths)):
         found.setdefault(process, describe(process))
@@ -134,7 +135,7 @@ def _marked(install: str) -> list[psutil.Process]:
     marked = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER) == install and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARKER) == install and _is_there(process):
                 marked.append(process)
         except (psutil.Error, OSError):
             continue  # another user's, or gone meanwhile
@@ -143,7 +144,7 @@ def _marked(install: str) -> list[psutil.Process]:
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return process.children(recursive=True)
+        return [child for child in process.children(recursive=True) if _is_there(child)]
     except psutil.NoSuchProcess:
         return []
 
@@ -165,7 +166,6 @@ def _wait_gone(processes: list[psutil.Process], seconds: float) -> list[psutil.P
 
 
 def _is_there(process: psutil.Process) -> bool:
-    """A zombie is gone: it only waits for its parent to read its exit code."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -67,6 +67,7 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         for each in INTERRUPTS:
             signal.signal(each, signal.SIG_IGN)
+        output.warn("Interrupted. What has begun comes to its end first; a moment.")
         raise KeyboardInterrupt
 
     with _handled_by(interrupt):

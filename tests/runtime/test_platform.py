@@ -1,0 +1,157 @@
+"""The platform itself under the verbs that a user has: gateway, control plane, three nodes, History Server."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from drydock import aws, processes, settings
+
+INSTALLED = settings.Paths()
+PORT_OFFSET = 21_000
+UP_SECONDS = 240
+
+
+class Command:
+    """`drydock`, for a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.environment = {
+            **os.environ,
+            "DRYDOCK_HOME": str(home),
+            "AWS_PROFILE": "nobody-s",  # what a user has set must not matter
+            "http_proxy": "http://127.0.0.1:9",
+        }
+        self.environment.pop("DRYDOCK_PORT_OFFSET", None)
+
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        program = INSTALLED.environment("workspace") / "bin" / "drydock"
+        environment = {**self.environment, **variables}
+        return subprocess.run(
+            [program, *arguments], capture_output=True, text=True, env=environment, timeout=UP_SECONDS, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home with a blank in its path that borrows the toolchain of the real one."""
+    home = tmp_path_factory.mktemp("platform") / "dry dock"
+    home.mkdir()
+    for name in ("envs", "spark", "tools", "wheels", "cds"):
+        if (INSTALLED.home / name).exists():
+            (home / name).symlink_to(INSTALLED.home / name)
+    return home
+
+
+@pytest.fixture(scope="module")
+def drydock(home):
+    """The verbs, with the platform up at first and ended at last."""
+    command = Command(home)
+    up = command("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield command
+    down = command("local-down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert processes.running(settings.Paths(home)) == {}
+
+
+def pid_of(home, what):
+    entries = json.loads((home / "run" / "processes.json").read_text())
+    return next(entry["pid"] for entry in entries if entry["what"] == what)
+
+
+def test_everything_is_healthy_with_two_workers_alive(drydock):
+    status = drydock("local-status")
+
+    assert status.returncode == 0
+    rows = [line.split() for line in status.stdout.splitlines()[1:]]
+    assert [row[:2] for row in rows if len(row) > 3] == [
+        [name, "healthy"] for name in ("gateway", "emr", "node-1", "node-2", "node-3", "history-server")
+    ]
+
+
+def test_a_second_up_does_nothing_and_takes_no_time(drydock, home):
+    before = (home / "run" / "processes.json").read_text()
+
+    begun_at = time.monotonic()
+    up = drydock("local-up")
+
+    assert up.returncode == 0
+    assert "The platform was up already, and is healthy: nothing to do." in up.stdout
+    assert time.monotonic() - begun_at < 5
+    assert (home / "run" / "processes.json").read_text() == before
+
+
+def test_the_exports_open_the_platform(drydock, home):
+    script = drydock("env").stdout + 'aws s3 cp "$DRYDOCK_PLATFORM_CONFIG" - && aws emr list-clusters'
+    path = f"{INSTALLED.environment('workspace') / 'bin'}:/usr/bin:/bin"
+    shown = subprocess.run(["sh", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=False)
+
+    assert shown.returncode == 0, shown.stderr
+    platform, end = json.JSONDecoder().raw_decode(shown.stdout)
+    assert platform["platform"] == "drydock"
+    assert json.loads(shown.stdout[end:]) == {"Clusters": []}
+
+
+def test_logs_are_shown_by_service(drydock):
+    one, every = drydock("local-logs", "--service", "node-1"), drydock("local-logs", "--lines", "2")
+
+    assert one.returncode == every.returncode == 0
+    assert one.stdout
+    assert {line.split(" | ")[0].strip() for line in every.stdout.splitlines()} >= {"gateway", "emr", "node-3"}
+
+
+def test_no_secret_is_in_an_argument_a_log_or_the_supervisor_s_files(drydock, home):
+    paths = settings.Paths(home)
+    values = [file.read_text().strip() for file in paths.secrets.iterdir() if file.suffix != ".json"]
+    values.append(json.loads((paths.secrets / "operator.json").read_text())["secret_access_key"])
+    written = [file.read_bytes() for folder in (paths.run, paths.logs) for file in folder.rglob("*") if file.is_file()]
+    running = processes.running(paths)
+    arguments = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"]) if process in running]
+    assert arguments
+    for value in values:
+        assert not any(value.encode() in text for text in (*written, " ".join(map(str, arguments)).encode()))
+
+
+def test_a_gateway_that_lost_its_data_is_furnished_again_and_it_is_said(drydock, home):
+    paths = settings.Paths(home)
+    ports = settings.Ports(offset=PORT_OFFSET)
+    day = "data_source/shipment/ship_date=2025-03-01/block-00000.parquet"
+    aws.operator_client("s3", paths, ports).put_object(Bucket="spark-job-data-source-1", Key=day, Body=b"rows")
+    assert drydock("local-down").returncode == 0
+
+    up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
+
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert "The gateway was restarted and holds nothing" in up.stderr
+    assert "a day of data among them (2025-03-01)" in up.stderr
+    assert "spark-job-data-input" in [
+        bucket["Name"] for bucket in aws.operator_client("s3", paths, ports).list_buckets()["Buckets"]
+    ]
+
+
+def test_after_the_supervisor_was_killed_down_ends_daemons_too(drydock, home):
+    """The last test: it ends the platform."""
+    paths = settings.Paths(home)
+    java = [process for process in processes.running(paths) if process.name() == "java"]
+    assert len(java) == 4  # a master, two workers, the History Server
+    supervisor = psutil.Process(pid_of(home, "supervisord"))
+    supervisor.send_signal(signal.SIGKILL)
+    psutil.wait_procs([supervisor], timeout=10)
+
+    status = drydock("local-status")
+    assert status.returncode == 1
+    assert "`make local-up` replaces them, `make local-down` ends them" in status.stderr
+
+    down = drydock("local-down")
+
+    assert down.returncode == 0
+    assert "Ended: gateway, emr, node-1, node-2, node-3, history-server, and" in down.stdout
+    assert processes.running(paths) == {}
+    assert drydock("local-status").returncode == 3
+    assert drydock("local-down").stdout.rstrip().endswith("The platform does not run: nothing to end.")
