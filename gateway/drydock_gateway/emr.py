@@ -5,7 +5,7 @@ know. The control plane learns who asks from a token (see `tokens`), never from 
 """
 
 import json
-import logging
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -19,8 +19,6 @@ TARGET_PREFIX = "ElasticMapReduce."
 CONNECT_SECONDS = 2  # the control plane is on this machine or the next container
 ANSWER_SECONDS = 30  # it answers at once; what takes long in EMR is polled for
 LARGEST_REQUEST_BYTES = 10 << 20
-
-LOG = logging.getLogger(__name__)
 
 
 def is_emr(service: str | None, target: str | None) -> bool:
@@ -39,6 +37,8 @@ class ControlPlane:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=4),
             trust_env=False,  # a proxy of the user's has no business between the two
             headers={"User-Agent": "drydock-gateway", "Accept-Encoding": "identity"},
+            # Kept cookies would make one caller's answer part of the next one's request.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
     def forward(self, principal: Principal, region: str, headers: dict[str, str], body: bytes) -> Answer:

@@ -3,6 +3,7 @@
 LocalStack's own server ignores the host in GATEWAY_LISTEN and binds every interface.
 """
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ class GuardedServer(TwistedRuntimeServer):
                     f"The gateway cannot listen on {address.host}:{address.port}: {error.socketError.strerror}.\n",
                     code=1,
                 ) from error
+
+    def run(self) -> None:
+        super().run()
+        # The process ends now. Python would first look through all it holds, EC2's catalogues among it, for cycles.
+        gc.freeze()
 
 
 def guard(gateway: Gateway, settings: Settings, listen: list[HostAndPort]) -> None:
