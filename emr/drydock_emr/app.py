@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from drydock_emr.api.endpoint import Endpoint
-from drydock_emr.api.operations import Operations
+from drydock_emr.api.operations.service import Service
 from drydock_emr.config import Config, read_secret
 from drydock_emr.console.pages import Console
 from drydock_emr.control_plane import ControlPlane
 from drydock_emr.gateway import Gateway
 from drydock_emr.nodes_endpoint import NodesEndpoint
+from drydock_emr.provisioning import Provisioning
 from drydock_emr.state.store import Store
 
 
@@ -26,9 +27,10 @@ def create(config: Config) -> Starlette:
     node_secret = read_secret(config.node_secret_file)
     console_token = read_secret(config.console_token_file)
     store = Store(config.database_url)
-    control_plane = ControlPlane(store, config.log_push_seconds)
+    control_plane = ControlPlane(store, config.log_push_seconds, config.provisioning_timeout_seconds)
     gateway = Gateway(config.gateway_url, gateway_secret)
-    endpoint = Endpoint(Operations(control_plane, gateway), gateway_secret)
+    endpoint = Endpoint(Service(control_plane, gateway), gateway_secret)
+    provisioning = Provisioning(control_plane, gateway, config.gateway_url)
     nodes = NodesEndpoint(control_plane, gateway, node_secret)
     console = Console(control_plane, console_token)
 
@@ -41,11 +43,11 @@ def create(config: Config) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        clock = asyncio.create_task(control_plane.tick())
+        tasks = [asyncio.create_task(control_plane.tick()), asyncio.create_task(provisioning.run())]
         yield
-        clock.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await clock
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await gateway.close()
         store.close()
 

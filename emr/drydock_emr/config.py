@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drydock_emr.errors import ConfigurationError
+from drydock_emr.state.reconciliation import PROVISIONING_TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Config:
     node_secret_file: Path
     console_token_file: Path
     log_push_seconds: float
+    provisioning_timeout_seconds: float
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Config":
@@ -35,7 +37,10 @@ class Config:
             gateway_secret_file=Path(_required(environment, "DRYDOCK_GATEWAY_SECRET_FILE")),
             node_secret_file=Path(_required(environment, "DRYDOCK_NODE_SECRET_FILE")),
             console_token_file=Path(_required(environment, "EMR_CONSOLE_TOKEN_FILE")),
-            log_push_seconds=float(environment.get("EMR_LOG_PUSH_SECONDS", "300")),
+            log_push_seconds=_seconds(environment, "EMR_LOG_PUSH_SECONDS", 300),
+            provisioning_timeout_seconds=_seconds(
+                environment, "EMR_PROVISIONING_TIMEOUT_SECONDS", PROVISIONING_TIMEOUT_SECONDS
+            ),
         )
 
 
@@ -48,6 +53,17 @@ def read_secret(path: Path) -> str:
     if len(secret) < 16:
         raise ConfigurationError(f"The secret {path} has {len(secret)} characters, expected at least 16.")
     return secret
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    value = environment.get(name, str(default))
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise ConfigurationError(f"{name} is {value!r}, expected a number of seconds above 0.")
+    return seconds
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -40,14 +40,29 @@ log = logging.getLogger(__name__)
 class ControlPlane:
     """Runs in one event loop; what it does between two awaits is not interrupted, so transactions never overlap."""
 
-    def __init__(self, store: Store, log_push_seconds: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log_push_seconds: float,
+        provisioning_timeout_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._log_push_seconds = log_push_seconds
+        self._provisioning_timeout_seconds = provisioning_timeout_seconds
         self._clock = clock
         self._started_at = clock()
         self._reports: dict[str, Report] = {}
         self._last_seen: dict[str, float] = {}
         self._changed = asyncio.Event()
+        self.to_validate: asyncio.Queue[str] = asyncio.Queue()
+        with store.transaction() as records:
+            for cluster in records.active_clusters():
+                self.wants_validation(cluster.id)
+
+    def wants_validation(self, cluster_id: str) -> None:
+        """Have the cluster's surroundings checked, by whoever takes from `to_validate`."""
+        self.to_validate.put_nowait(cluster_id)
 
     @contextmanager
     def changing(self) -> Iterator[tuple[Records, float]]:
@@ -148,7 +163,7 @@ class ControlPlane:
         reports = {name: report for name, report in self._reports.items() if name not in lost}
         clusters = records.active_clusters()
         before = {cluster.id: cluster.state for cluster in clusters}
-        reconcile(clusters, nodes, reports, lost, now)
+        reconcile(clusters, nodes, reports, lost, now, self._provisioning_timeout_seconds)
         for cluster in clusters:
             if cluster.state is not before[cluster.id]:
                 change = f"{before[cluster.id]} → {cluster.state}"

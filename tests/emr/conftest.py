@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import boto3
 import httpx
@@ -26,6 +27,7 @@ from drydock_emr import app
 from drydock_emr.config import Config
 from drydock_emr.node_protocol import Assignment, LeaseReport, LeaseState, NodeFailure, Phase, Report
 
+PROVISIONING_TIMEOUT_SECONDS = 3.0
 GATEWAY_SECRET = "gateway-secret-of-the-tests-0123456789"
 NODE_SECRET = "node-secret-of-the-tests-0123456789"
 ACCOUNT_ID = "000000000000"
@@ -65,8 +67,15 @@ class Server:
 class GatewayDouble:
     """Grants sessions of the instance profiles it is told to know."""
 
-    instance_profiles: set[str] = field(default_factory=lambda: {"emr_instance_profile"})
+    # instance profile: the role in it
+    instance_profiles: dict[str, str] = field(
+        default_factory=lambda: {"emr_instance_profile": "emr_instance_profile", "misnamed": "another_role"}
+    )
+    roles: set[str] = field(default_factory=lambda: {"emr-service-role"})
     refused: set[str] = field(default_factory=set)
+    vpcs_of_subnets: dict[str, str] = field(default_factory=lambda: {"subnet-1": "vpc-1"})
+    vpcs_of_groups: dict[str, str] = field(default_factory=lambda: {"sg-1": "vpc-1", "sg-2": "vpc-1", "sg-9": "vpc-9"})
+    is_away: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
 
     async def service_session(self, request: Request) -> Response:
@@ -76,23 +85,47 @@ class GatewayDouble:
         assert claims["body_sha256"] == hashlib.sha256(body).hexdigest()
         asked = json.loads(body)
         self.requests.append(asked)
-        name = asked["instance_profile"]
-        if name not in self.instance_profiles:
-            return JSONResponse({"error": "NoSuchEntity", "message": f"no instance profile {name}"}, 404)
+        if self.is_away:
+            return JSONResponse({"error": "ServiceUnavailable", "message": "away"}, 503)
+        name = asked.get("role") or self.instance_profiles.get(asked["instance_profile"])
+        if name is None or ("role" in asked and name not in self.roles):
+            return JSONResponse({"error": "NoSuchEntity", "message": f"The role {name} cannot be found."}, 404)
         if name in self.refused:
-            return JSONResponse({"error": "AccessDenied", "message": f"{name} does not trust EC2"}, 403)
+            return JSONResponse({"error": "AccessDenied", "message": f"{name} does not trust the service"}, 403)
         return JSONResponse(
             {
                 "AccessKeyId": "LSIAQAAAAAAAEXAMPLE0",
                 "SecretAccessKey": "secret",
                 "Token": "token",
                 "Expiration": "2030-01-01T00:00:00Z",
-                "RoleArn": f"arn:aws:iam::{ACCOUNT_ID}:role/{name}",
+                "RoleArn": f"arn:aws:iam::{asked['account_id']}:role/{name}",
             }
         )
 
+    async def ec2(self, request: Request) -> Response:
+        """DescribeSubnets and DescribeSecurityGroups, in EC2's XML."""
+        form = parse_qs((await request.body()).decode())
+        subnets = form["Action"] == ["DescribeSubnets"]
+        known = self.vpcs_of_subnets if subnets else self.vpcs_of_groups
+        asked = [values[0] for name, values in form.items() if name.startswith(("SubnetId.", "GroupId."))]
+        for unknown in set(asked) - known.keys():
+            kind = "InvalidSubnetID.NotFound" if subnets else "InvalidGroup.NotFound"
+            message = f"The {'subnet ID' if subnets else 'security group'} '{unknown}' does not exist"
+            body = (
+                f"<Response><Errors><Error><Code>{kind}</Code><Message>{message}</Message></Error></Errors></Response>"
+            )
+            return Response(body, 400, media_type="text/xml")
+        outer, inner = ("subnetSet", "subnetId") if subnets else ("securityGroupInfo", "groupId")
+        items = "".join(f"<item><{inner}>{i}</{inner}><vpcId>{known[i]}</vpcId></item>" for i in asked)
+        return Response(f"<r><{outer}>{items}</{outer}></r>", media_type="text/xml")
+
     def application(self) -> Starlette:
-        return Starlette(routes=[Route("/_drydock/service-sessions", self.service_session, methods=["POST"])])
+        return Starlette(
+            routes=[
+                Route("/_drydock/service-sessions", self.service_session, methods=["POST"]),
+                Route("/", self.ec2, methods=["POST"]),
+            ]
+        )
 
 
 @dataclass
@@ -168,6 +201,7 @@ def emr(tmp_path: Path) -> Iterator[Emr]:
         node_secret_file=tmp_path / "node",
         console_token_file=tmp_path / "console",
         log_push_seconds=3,
+        provisioning_timeout_seconds=PROVISIONING_TIMEOUT_SECONDS,
     )
     servers = [Server(app.create(config), emr_port)]
 
@@ -271,6 +305,16 @@ class Fleet:
             for node in self.nodes:
                 node.turn()
 
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        """Take turns until the condition holds."""
+        wait_for(lambda: self.turns(1) or condition(), what)
+
+    def start(self, client: Any, **changed: Any) -> str:
+        """The id of a new cluster that has been provisioned and bootstrapped, or has ended without."""
+        cluster_id = client.run_job_flow(**run_job_flow(**changed))["JobFlowId"]
+        self.until(lambda: state_of(client, cluster_id) not in {"STARTING", "BOOTSTRAPPING"}, "a cluster that is up")
+        return cluster_id
+
 
 @pytest.fixture
 def fleet(emr: Emr) -> Iterator[Fleet]:
@@ -300,6 +344,10 @@ def run_job_flow(**changed: Any) -> dict[str, Any]:
         "Instances": instances,
         **changed,
     }
+
+
+def state_of(client: Any, cluster_id: str) -> str:
+    return client.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"]
 
 
 def step(name: str, *args: str, on_failure: str | None = "CONTINUE") -> dict[str, Any]:

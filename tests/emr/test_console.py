@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.emr.conftest import Emr, Fleet, run_job_flow, step
+from tests.emr.conftest import Emr, Fleet, run_job_flow, state_of, step
 
 TOKEN = "console-token-0123456789"
 
@@ -33,8 +33,9 @@ def test_a_cluster_its_steps_and_nodes_are_shown(emr: Emr, fleet: Fleet) -> None
         Configurations=[{"Classification": "spark-defaults", "Properties": {"spark.a": "b"}}],
         BootstrapActions=[{"Name": "install", "ScriptBootstrapAction": {"Path": "s3://b/bootstrap.sh"}}],
     )
-    cluster_id = emr.client().run_job_flow(**request)["JobFlowId"]
-    fleet.turns()
+    client = emr.client()
+    cluster_id = client.run_job_flow(**request)["JobFlowId"]
+    fleet.until(lambda: state_of(client, cluster_id) == "RUNNING", "a running step")
     with httpx.Client(base_url=emr.url, cookies={"drydock_console": TOKEN}) as browser:
         listing = browser.get("/clusters").text
         page = browser.get(f"/clusters/{cluster_id}").text

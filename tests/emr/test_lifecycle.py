@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.emr.conftest import Emr, Fleet, run_job_flow, step
+from tests.emr.conftest import Emr, Fleet, run_job_flow, state_of, step, wait_for
 
 
 def status(client: Any, cluster_id: str) -> tuple[str, str | None, str | None]:
@@ -20,6 +20,7 @@ def step_states(client: Any, cluster_id: str) -> list[str]:
 def test_a_kept_cluster_becomes_ready_runs_a_step_and_ends_on_request(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]
+    wait_for(lambda: state_of(client, cluster_id) == "BOOTSTRAPPING", "nodes for the cluster")
     assert status(client, cluster_id) == ("BOOTSTRAPPING", None, "Running bootstrap actions")
     fleet.turns()
     assert status(client, cluster_id) == ("WAITING", None, "Cluster ready to run steps.")
@@ -41,13 +42,12 @@ def test_a_kept_cluster_becomes_ready_runs_a_step_and_ends_on_request(emr: Emr, 
 
 def test_a_cluster_waits_in_starting_while_nodes_are_taken(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
-    first = client.run_job_flow(**run_job_flow())["JobFlowId"]
+    first = fleet.start(client)
     second = client.run_job_flow(**run_job_flow())["JobFlowId"]
     fleet.turns()
     assert status(client, second) == ("STARTING", None, "Provisioning Amazon EC2 capacity")
     client.terminate_job_flows(JobFlowIds=[first])
-    fleet.turns(8)
-    assert status(client, second)[0] == "WAITING"
+    fleet.until(lambda: state_of(client, second) == "WAITING", "the nodes that the first cluster had")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_action_on_failure(
         Steps=[step("bad", on_failure=action), step("later")],
     )
     cluster_id = client.run_job_flow(**request)["JobFlowId"]
-    fleet.turns(10)
+    fleet.until(lambda: state_of(client, cluster_id) == expected[0], expected[0])
     assert status(client, cluster_id) == expected
     assert step_states(client, cluster_id) == ["FAILED", later_step]
 
@@ -85,7 +85,7 @@ def test_all_steps_completed_ends_a_transient_cluster(emr: Emr, fleet: Fleet) ->
     client = emr.client()
     request = run_job_flow(Instances={"KeepJobFlowAliveWhenNoSteps": False}, Steps=[step("a"), step("b")])
     cluster_id = client.run_job_flow(**request)["JobFlowId"]
-    fleet.turns(10)
+    fleet.until(lambda: state_of(client, cluster_id) == "TERMINATED", "the end")
     assert status(client, cluster_id) == ("TERMINATED", "ALL_STEPS_COMPLETED", "Steps completed")
     assert step_states(client, cluster_id) == ["COMPLETED", "COMPLETED"]
 
@@ -93,8 +93,8 @@ def test_all_steps_completed_ends_a_transient_cluster(emr: Emr, fleet: Fleet) ->
 def test_cancelling_pending_running_and_finished_steps(emr: Emr, fleet: Fleet) -> None:
     fleet.nodes[0].exit_codes["done"] = 0
     client = emr.client()
-    cluster_id = client.run_job_flow(**run_job_flow(Steps=[step("done"), step("runs"), step("waits")]))["JobFlowId"]
-    fleet.turns(8)
+    cluster_id = fleet.start(client, Steps=[step("done"), step("runs"), step("waits")])
+    fleet.turns()
     assert step_states(client, cluster_id) == ["COMPLETED", "RUNNING", "PENDING"]
     ids = [s["Id"] for s in reversed(client.list_steps(ClusterId=cluster_id)["Steps"])]
     answers = client.cancel_steps(ClusterId=cluster_id, StepIds=ids)["CancelStepsInfoList"]
@@ -106,7 +106,7 @@ def test_cancelling_pending_running_and_finished_steps(emr: Emr, fleet: Fleet) -
 
 def test_protected_clusters_refuse_while_others_of_the_same_call_end(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
-    kept = client.run_job_flow(**run_job_flow(Instances={"TerminationProtected": True}))["JobFlowId"]
+    kept = fleet.start(client, Instances={"TerminationProtected": True})
     other = client.run_job_flow(**run_job_flow())["JobFlowId"]
     with pytest.raises(client.exceptions.ClientError, match="termination protected") as refusal:
         client.terminate_job_flows(JobFlowIds=[kept, other])
@@ -120,9 +120,11 @@ def test_a_failed_bootstrap_action_ends_the_cluster(emr: Emr, fleet: Fleet) -> N
     from drydock_emr.node_protocol import NodeFailure, Phase
 
     client = emr.client()
+    for node in fleet.nodes:
+        node.bootstraps = False
     cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]
-    fleet.nodes[0].turn()
-    fleet.nodes[0].bootstraps = False
+    fleet.until(lambda: state_of(client, cluster_id) == "BOOTSTRAPPING", "nodes for the cluster")
+    fleet.turns(1)
     fleet.nodes[0].phase = Phase.FAILED
     fleet.nodes[0].failure = NodeFailure(message="returned a non-zero return code", bootstrap_action=1)
     fleet.turns()
@@ -137,7 +139,7 @@ def test_a_step_that_vanished_is_failed_and_not_run_again(emr: Emr, fleet: Fleet
     from drydock_emr.node_protocol import LeaseReport, LeaseState
 
     client = emr.client()
-    cluster_id = client.run_job_flow(**run_job_flow(Steps=[step("gone")]))["JobFlowId"]
+    cluster_id = fleet.start(client, Steps=[step("gone")])
     fleet.turns()
     master = fleet.nodes[0]
     (lease,) = master.assignment.leases
@@ -149,7 +151,7 @@ def test_a_step_that_vanished_is_failed_and_not_run_again(emr: Emr, fleet: Fleet
 
 def test_a_restarted_control_plane_goes_on(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
-    cluster_id = client.run_job_flow(**run_job_flow(Steps=[step("long")]))["JobFlowId"]
+    cluster_id = fleet.start(client, Steps=[step("long")])
     fleet.turns()
     (before,) = client.list_steps(ClusterId=cluster_id)["Steps"]
     emr.restart()
@@ -165,8 +167,7 @@ def test_a_restarted_control_plane_goes_on(emr: Emr, fleet: Fleet) -> None:
 def test_ended_clusters_leave_clean_nodes(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     tenancies = [node.assignment.tenancy for node in fleet.nodes]
-    cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]
-    fleet.turns()
+    cluster_id = fleet.start(client)
     assert [node.assignment.tenancy for node in fleet.nodes] == tenancies, "warm nodes are taken as they are"
     client.terminate_job_flows(JobFlowIds=[cluster_id])
     fleet.turns()
@@ -176,12 +177,9 @@ def test_ended_clusters_leave_clean_nodes(emr: Emr, fleet: Fleet) -> None:
 
 def test_a_cluster_of_one_node_has_its_worker_on_the_master(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
-    request = run_job_flow(
-        Instances={"InstanceGroups": [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]}
-    )
-    cluster_id = client.run_job_flow(**request)["JobFlowId"]
-    fleet.turns(8)
-    assert status(client, cluster_id)[0] == "WAITING"
+    alone = [{"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1}]
+    cluster_id = fleet.start(client, Instances={"InstanceGroups": alone})
+    assert state_of(client, cluster_id) == "WAITING"
     (instance,) = client.list_instances(ClusterId=cluster_id)["Instances"]
     serving = [node for node in fleet.nodes if node.assignment.cluster]
     assert len(serving) == 1
@@ -191,8 +189,7 @@ def test_a_cluster_of_one_node_has_its_worker_on_the_master(emr: Emr, fleet: Fle
 
 def test_credentials_are_for_a_node_of_the_cluster_only(emr: Emr, fleet: Fleet) -> None:
     assert fleet.nodes[0].credentials().status_code == 404
-    emr.client().run_job_flow(**run_job_flow())
-    fleet.turns()
+    fleet.start(emr.client())
     granted = fleet.nodes[0].credentials()
     assert granted.status_code == 200
     assert granted.json()["RoleArn"].endswith(":role/emr_instance_profile")

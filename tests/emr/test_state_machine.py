@@ -129,6 +129,26 @@ class EmrMachine(RuleBasedStateMachine):
         self.clusters.append(cluster)
         self.reconcile()
 
+    @rule(good=st.sampled_from([True, True, False]))
+    def a_cluster_is_validated(self, good: bool) -> None:
+        for cluster in self.clusters:
+            if cluster.state is ClusterState.STARTING and not cluster.validated:
+                if good:
+                    cluster.validated = True
+                else:
+                    transitions.refuse(cluster, "no such subnet", self.now)
+        self.reconcile()
+
+    @precondition(lambda self: any(c.state in ACCEPTING_STATES and c.worker_groups for c in self.clusters))
+    @rule(data=st.data(), count=st.integers(1, 3), concurrency=st.integers(1, 3), protected=st.booleans())
+    def the_cluster_is_modified(self, data: st.DataObject, count: int, concurrency: int, protected: bool) -> None:
+        resizable = [c for c in self.clusters if c.state in ACCEPTING_STATES and c.worker_groups]
+        cluster = data.draw(st.sampled_from(resizable))
+        cluster.worker_groups[0].requested_count = count
+        cluster.termination_protected = protected
+        cluster.step_concurrency = max(concurrency, cluster.step_concurrency)
+        self.reconcile()
+
     @precondition(lambda self: any(c.state in ACCEPTING_STATES for c in self.clusters))
     @rule(data=st.data(), action=st.sampled_from(ActionOnFailure))
     def add_step(self, data: st.DataObject, action: ActionOnFailure) -> None:
@@ -298,10 +318,16 @@ TestEmrMachine = EmrMachine.TestCase
 TestEmrMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
+def new_validated_cluster(request: dict) -> Cluster:
+    cluster = requests.new_cluster(request, "0" * 12, "us-east-1", 0)
+    cluster.validated = True
+    return cluster
+
+
 def test_a_transient_cluster_without_steps_ends_by_itself() -> None:
     machine = EmrMachine()
     request = run_job_flow(Instances={"KeepJobFlowAliveWhenNoSteps": False})
-    machine.clusters.append(requests.new_cluster(request, "0" * 12, "us-east-1", 0))
+    machine.clusters.append(new_validated_cluster(request))
     for _ in range(6):
         for node in machine.nodes:
             machine.obey(node)
@@ -312,7 +338,7 @@ def test_a_transient_cluster_without_steps_ends_by_itself() -> None:
 @pytest.mark.parametrize(("role", "ends"), [("master", True), ("core", False)])
 def test_a_lost_master_ends_the_cluster_and_a_lost_core_does_not(role: str, ends: bool) -> None:
     machine = EmrMachine()
-    machine.clusters.append(requests.new_cluster(run_job_flow(), "0" * 12, "us-east-1", 0))
+    machine.clusters.append(new_validated_cluster(run_job_flow()))
     for _ in range(4):
         for node in machine.nodes:
             machine.obey(node)

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from drydock_emr.api import shapes
-from drydock_emr.api.operations import Operations
+from drydock_emr.api.operations import BUILT
+from drydock_emr.api.operations.service import Service
 from drydock_emr.errors import EmrError, InvalidRequest, NotBuilt, SerializationError, UnknownOperation
 from drydock_emr.gateway import verify_caller
 
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 class Endpoint:
     """Answers `POST /`, as the gateway passes it on."""
 
-    def __init__(self, operations: Operations, gateway_secret: str) -> None:
-        self._operations = operations
+    def __init__(self, service: Service, gateway_secret: str) -> None:
+        self._service = service
         self._gateway_secret = gateway_secret
 
     async def answer(self, request: Request) -> Response:
@@ -51,11 +52,11 @@ class Endpoint:
         name = target.removeprefix(TARGET_PREFIX)
         if not target.startswith(TARGET_PREFIX) or name not in shapes.service_model().operation_names:
             raise UnknownOperation(repr(name))
-        perform = self._operations.built.get(name)
+        perform = BUILT.get(name)
         if perform is None:
             raise NotBuilt(name)
         operation = shapes.service_model().operation_model(name)
-        output = await perform(caller, shapes.parse(operation, _decode(body)))
+        output = await perform(self._service, caller, shapes.parse(operation, _decode(body)))
         log.info("%s by %s", name, caller.arn)
         return shapes.render(operation, output)
 

@@ -15,6 +15,9 @@ from drydock_emr.state.cluster import ActionOnFailure, Cluster, InstanceGroup, I
 MAX_ACTIVE_STEPS = 256
 MAX_BOOTSTRAP_ACTIONS = 16
 MAX_STEP_CHARACTERS = 10_240
+MAX_STEP_CONCURRENCY = 256
+MAX_TAG_KEY_CHARACTERS = 128
+MAX_TAG_VALUE_CHARACTERS = 256
 IDLE_TIMEOUT_SECONDS = range(60, 604_800 + 1)
 DEFAULT_IDLE_TIMEOUT_SECONDS = 3600
 
@@ -37,8 +40,11 @@ def new_cluster(request: dict[str, Any], account_id: str, region: str, now: floa
         raise ValidationError(f"A maximum of {MAX_BOOTSTRAP_ACTIONS} bootstrap actions are allowed.")
     instances = request["Instances"]
     concurrency = request.get("StepConcurrencyLevel", 1)
-    if not 1 <= concurrency <= 256:
-        raise ValidationError("Step concurrency level should be between 1 and 256.")
+    check_step_concurrency(concurrency)
+    for configuration in request.get("Configurations", []):
+        _check_classification(configuration)
+    if (policy := request.get("ManagedScalingPolicy")) is not None:
+        check_managed_scaling_policy(policy)
     cluster = Cluster(
         id=ids.cluster_id(),
         account_id=account_id,
@@ -49,8 +55,11 @@ def new_cluster(request: dict[str, Any], account_id: str, region: str, now: floa
         keep_alive=instances.get("KeepJobFlowAliveWhenNoSteps", False),
         termination_protected=instances.get("TerminationProtected", False),
         step_concurrency=concurrency,
+        visible_to_all_users=request.get("VisibleToAllUsers", True),
+        unhealthy_node_replacement=instances.get("UnhealthyNodeReplacement", False),
         idle_timeout_seconds=idle_timeout(request.get("AutoTerminationPolicy")),
-        tags={tag["Key"]: tag.get("Value", "") for tag in request.get("Tags", []) if tag.get("Key")},
+        managed_scaling_policy=policy,
+        tags=tags({}, request.get("Tags", [])),
         groups=_instance_groups(instances),
     )
     add_steps(cluster, request.get("Steps", []), now)
@@ -66,6 +75,31 @@ def add_steps(cluster: Cluster, configs: Sequence[dict[str, Any]], now: float) -
     steps = [_step(config, cluster, sequence=len(cluster.steps) + i, now=now) for i, config in enumerate(configs)]
     cluster.steps.extend(steps)
     return [step.id for step in steps]
+
+
+def tags(present: dict[str, str], added: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The tags after adding these; a key that is there gets the new value. Raises ValidationError."""
+    result = present | {tag.get("Key", ""): tag.get("Value", "") for tag in added}
+    for key, value in result.items():
+        if not 1 <= len(key) <= MAX_TAG_KEY_CHARACTERS or len(value) > MAX_TAG_VALUE_CHARACTERS:
+            raise ValidationError(
+                f"The tag {key!r} is not valid: keys have 1 to {MAX_TAG_KEY_CHARACTERS} characters, values at most "
+                f"{MAX_TAG_VALUE_CHARACTERS}."
+            )
+    return result
+
+
+def check_step_concurrency(level: int) -> None:
+    """Raises ValidationError outside EMR's range."""
+    if not 1 <= level <= MAX_STEP_CONCURRENCY:
+        raise ValidationError(f"The step concurrency level has to be from 1 to {MAX_STEP_CONCURRENCY}, it is {level}.")
+
+
+def check_managed_scaling_policy(policy: dict[str, Any]) -> None:
+    """Raises ValidationError when its limits contradict each other."""
+    limits = policy.get("ComputeLimits")
+    if limits is not None and limits["MinimumCapacityUnits"] > limits["MaximumCapacityUnits"]:
+        raise ValidationError("MinimumCapacityUnits of the managed scaling policy is above its MaximumCapacityUnits.")
 
 
 def idle_timeout(policy: dict[str, Any] | None) -> int | None:
@@ -151,6 +185,14 @@ def _groups_from_count(instances: dict[str, Any]) -> list[dict[str, Any]]:
         core_type = instances.get("SlaveInstanceType", master_type)
         groups.append({"InstanceRole": "CORE", "InstanceType": core_type, "InstanceCount": count - 1})
     return groups
+
+
+def _check_classification(configuration: dict[str, Any]) -> None:
+    name = configuration.get("Classification", "")
+    if name not in releases.CLASSIFICATIONS:
+        raise ValidationError(f"The configuration classification {name!r} is not known to the release.")
+    for nested in configuration.get("Configurations", []):
+        _check_classification(nested)
 
 
 def _check_log_uri(log_uri: str | None) -> None:

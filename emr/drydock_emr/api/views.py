@@ -3,7 +3,16 @@
 from typing import Any
 
 from drydock_emr import releases
-from drydock_emr.state.cluster import Cluster, Instance, Step, StepState
+from drydock_emr.state.cluster import (
+    ENDED_STATES,
+    Cluster,
+    ClusterState,
+    Instance,
+    InstanceGroup,
+    InstanceState,
+    Step,
+    StepState,
+)
 
 
 def cluster(record: Cluster) -> dict[str, Any]:
@@ -32,8 +41,8 @@ def cluster(record: Cluster) -> dict[str, Any]:
         "ReleaseLabel": request["ReleaseLabel"],
         "AutoTerminate": not record.keep_alive,
         "TerminationProtected": record.termination_protected,
-        "UnhealthyNodeReplacement": instances.get("UnhealthyNodeReplacement", False),
-        "VisibleToAllUsers": request.get("VisibleToAllUsers", True),
+        "UnhealthyNodeReplacement": record.unhealthy_node_replacement,
+        "VisibleToAllUsers": record.visible_to_all_users,
         "Applications": [
             {**application, "Version": application.get("Version") or versions.get(application["Name"])}
             if application.get("Version") or application["Name"] in versions
@@ -112,6 +121,48 @@ def instance(record: Instance, market: str) -> dict[str, Any]:
         "InstanceType": record.instance_type,
         "EbsVolumes": [],
     }
+
+
+def instance_group(record: InstanceGroup, cluster: Cluster) -> dict[str, Any]:
+    """`InstanceGroup`, as ListInstanceGroups answers."""
+    members = [instance for instance in cluster.live_instances if instance.group_id == record.id]
+    running = sum(instance.state is InstanceState.RUNNING for instance in members)
+    return {
+        "Id": record.id,
+        "Name": record.name,
+        "Market": record.market,
+        "InstanceGroupType": record.role,
+        "InstanceType": record.instance_type,
+        "RequestedInstanceCount": record.requested_count,
+        "RunningInstanceCount": running,
+        "Status": {
+            "State": _group_state(record, cluster, running, len(members)),
+            "StateChangeReason": {},
+            "Timeline": _without_none(
+                CreationDateTime=cluster.created_at, ReadyDateTime=cluster.ready_at, EndDateTime=cluster.ended_at
+            ),
+        },
+        "Configurations": [],
+        "EbsBlockDevices": [],
+        "ShrinkPolicy": {},
+    }
+
+
+def bootstrap_action(config: dict[str, Any]) -> dict[str, Any]:
+    """`Command`, as ListBootstrapActions answers."""
+    script = config["ScriptBootstrapAction"]
+    return {"Name": config["Name"], "ScriptPath": script["Path"], "Args": script.get("Args", [])}
+
+
+def _group_state(record: InstanceGroup, cluster: Cluster, running: int, members: int) -> str:
+    """Of the model's InstanceGroupState."""
+    if cluster.state in ENDED_STATES:
+        return "TERMINATED"
+    if cluster.state is ClusterState.TERMINATING:
+        return "TERMINATING"
+    if cluster.ready_at is None:
+        return "BOOTSTRAPPING" if members else "PROVISIONING"
+    return "RUNNING" if running == record.requested_count else "RESIZING"
 
 
 def _failure_details(record: Step) -> dict[str, Any] | None:

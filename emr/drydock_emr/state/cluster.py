@@ -134,6 +134,17 @@ class Instance:
 
 
 @dataclass(eq=False)
+class SecurityConfiguration:
+    """A named JSON document of an account and region."""
+
+    account_id: str
+    region: str
+    name: str
+    document: str
+    created_at: float
+
+
+@dataclass(eq=False)
 class Cluster:
     """A cluster with all that belongs to it. `request` is RunJobFlow's input, for what has no field of its own."""
 
@@ -146,11 +157,15 @@ class Cluster:
     keep_alive: bool = False
     termination_protected: bool = False
     step_concurrency: int = 1
+    visible_to_all_users: bool = True
+    unhealthy_node_replacement: bool = False
     idle_timeout_seconds: int | None = None
+    managed_scaling_policy: dict[str, Any] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     state: ClusterState = ClusterState.STARTING
     reason_code: ReasonCode | None = None
     reason_message: str = "Provisioning Amazon EC2 capacity"
+    validated: bool = False  # service role, subnet, security groups and instance types were found good
     ends_with_errors: bool = False  # what TERMINATING leads to
     ready_at: float | None = None
     idle_since: float | None = None
@@ -168,8 +183,16 @@ class Cluster:
         return next((i for i in self.instances if i.role is InstanceRole.MASTER), None)
 
     @property
+    def live_instances(self) -> list[Instance]:
+        return [instance for instance in self.instances if instance.state is not InstanceState.TERMINATED]
+
+    @property
     def unfinished_steps(self) -> list[Step]:
         return [step for step in self.steps if step.state in UNFINISHED_STEP_STATES]
+
+    @property
+    def worker_groups(self) -> list[InstanceGroup]:
+        return [group for group in self.groups if group.role is not InstanceRole.MASTER]
 
     def step(self, step_id: str) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)

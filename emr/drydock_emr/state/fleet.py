@@ -7,22 +7,12 @@ are; only a node whose daemons have to change is restarted. That a node must beg
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from drydock_emr import instance_types
 from drydock_emr.node_protocol import Daemons, Phase, Report
 from drydock_emr.state import ids
-from drydock_emr.state.cluster import Cluster, Instance, InstanceRole
+from drydock_emr.state.cluster import ACCEPTING_STATES, Cluster, Instance, InstanceGroup, InstanceRole
+from drydock_emr.state.transitions import dismiss
 
-# What YARN offers on an instance type: vcores and yarn.nodemanager.resource.memory-mb, from EMR's table of task
-# configurations by instance type.
-YARN_CAPACITY: Mapping[str, tuple[int, int]] = {
-    "m5.xlarge": (4, 12288),
-    "m5.2xlarge": (8, 24576),
-    "m5.4xlarge": (16, 57344),
-    "m5a.xlarge": (4, 12288),
-    "m6g.xlarge": (4, 12288),
-    "m6i.xlarge": (4, 12288),
-    "r5.xlarge": (4, 24576),
-    "r5.2xlarge": (8, 57344),
-}
 PREWARMED_INSTANCE_TYPE = "m5.xlarge"
 
 
@@ -64,59 +54,92 @@ def keep_warm(nodes: Sequence[NodeRecord]) -> None:
 def claim(
     cluster: Cluster, nodes: Sequence[NodeRecord], reports: Mapping[str, Report], now: float
 ) -> list[Instance] | None:
-    """Take nodes for the cluster, or None while too few are free, clean and up."""
+    """Take nodes for a STARTING cluster, or None while too few are free, clean and up."""
     master_group = cluster.group(InstanceRole.MASTER)
     assert master_group is not None, f"{cluster.id} has no master group"
-    worker_groups = [group for group in cluster.groups if group.role is not InstanceRole.MASTER]
-    wanted = [group for group in worker_groups for _ in range(group.requested_count)]
-    free = [node for node in nodes if node.cluster_id is None and _rested(node, reports.get(node.name))]
+    wanted = [group for group in cluster.worker_groups for _ in range(group.requested_count)]
+    free = _rested(nodes, reports)
     if len(free) < 1 + len(wanted):
         return None
     master = next((node for node in free if node.daemons.master), free[0])
-    workers = sorted(
-        (node for node in free if node is not master),
-        key=lambda node: node.daemons.worker_of != master.master_url,
-    )[: len(wanted)]
     alone = not wanted
     master.assign(worker_daemons(master, master_group.instance_type, master=True) if alone else Daemons(master=True))
-    for node, group in zip(workers, wanted, strict=True):
-        node.assign(worker_daemons(master, group.instance_type))
-    members = [(master, master_group), *zip(workers, wanted, strict=True)]
-    for node, _ in members:
-        node.cluster_id = cluster.id
-    return [
-        Instance(
-            id=ids.instance_id(),
-            ec2_instance_id=ids.ec2_instance_id(),
-            group_id=group.id,
-            role=group.role,
-            instance_type=group.instance_type,
-            node=node.name,
-            address=node.host,
-            created_at=now,
-        )
-        for node, group in members
-    ]
+    free.remove(master)
+    master.cluster_id = cluster.id
+    return [_member(master, master_group, now), *_enlist(cluster, master, wanted, free, now)]
 
 
-def release(cluster_id: str, nodes: Sequence[NodeRecord]) -> None:
-    """Free the cluster's nodes; each begins clean."""
+def resize(cluster: Cluster, nodes: Sequence[NodeRecord], reports: Mapping[str, Report], now: float) -> list[Instance]:
+    """Bring a ready cluster's worker groups to the size asked for, as far as free nodes reach; the instances to add.
+
+    The youngest of too many are dismissed. A worker that was lost is replaced in the same way.
+    """
+    missing: list[InstanceGroup] = []
+    for group in cluster.worker_groups:
+        members = [instance for instance in cluster.live_instances if instance.group_id == group.id]
+        for instance in members[group.requested_count :]:
+            dismiss(instance, now)
+        missing += [group] * (group.requested_count - len(members))
+    master = next((node for node in nodes if cluster.master and node.name == cluster.master.node), None)
+    if master is None:
+        return []
+    return _enlist(cluster, master, missing, _rested(nodes, reports), now)
+
+
+def release(cluster: Cluster, nodes: Sequence[NodeRecord]) -> None:
+    """Free the nodes that serve the cluster no more: all of an ending one's, of others those dismissed or lost."""
+    serving = {instance.node for instance in cluster.live_instances} if cluster.state in ACCEPTING_STATES else set()
     for node in nodes:
-        if node.cluster_id == cluster_id:
+        if node.cluster_id == cluster.id and node.name not in serving:
             node.cluster_id = None
             node.assign(node.daemons, clean=True)
 
 
+def _enlist(
+    cluster: Cluster, master: NodeRecord, wanted: Sequence[InstanceGroup], free: list[NodeRecord], now: float
+) -> list[Instance]:
+    """Make free nodes workers of the master, first those that are already."""
+    free.sort(key=lambda node: node.daemons.worker_of != master.master_url)
+    instances = []
+    for node, group in zip(free, wanted, strict=False):
+        node.assign(worker_daemons(master, group.instance_type))
+        node.cluster_id = cluster.id
+        instances.append(_member(node, group, now))
+    return instances
+
+
+def _member(node: NodeRecord, group: InstanceGroup, now: float) -> Instance:
+    return Instance(
+        id=ids.instance_id(),
+        ec2_instance_id=ids.ec2_instance_id(),
+        group_id=group.id,
+        role=group.role,
+        instance_type=group.instance_type,
+        node=node.name,
+        address=node.host,
+        created_at=now,
+    )
+
+
 def worker_daemons(master_node: NodeRecord, instance_type: str, *, master: bool = False) -> Daemons:
     """A worker that offers what YARN would on this instance type."""
-    cores, memory_mib = YARN_CAPACITY[instance_type]
-    return Daemons(master=master, worker_of=master_node.master_url, worker_cores=cores, worker_memory_mib=memory_mib)
+    offered = instance_types.supported()[instance_type]
+    return Daemons(
+        master=master,
+        worker_of=master_node.master_url,
+        worker_cores=offered.vcpus,
+        worker_memory_mib=offered.yarn_memory_mib,
+    )
 
 
-def _rested(node: NodeRecord, report: Report | None) -> bool:
-    return (
-        report is not None
+def _rested(nodes: Sequence[NodeRecord], reports: Mapping[str, Report]) -> list[NodeRecord]:
+    """Nodes that are free, clean and up."""
+    return [
+        node
+        for node in nodes
+        if node.cluster_id is None
+        and (report := reports.get(node.name)) is not None
         and report.phase is Phase.IDLE
         and report.tenancy == node.tenancy
         and report.cluster_id is None
-    )
+    ]

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence, Set
 
 from drydock_emr.node_protocol import Report
 from drydock_emr.state import fleet, transitions
-from drydock_emr.state.cluster import ACCEPTING_STATES, Cluster, ClusterState
+from drydock_emr.state.cluster import Cluster, ClusterState
 from drydock_emr.state.fleet import NodeRecord
+
+PROVISIONING_TIMEOUT_SECONDS = 1200.0
+"""How long a cluster waits in STARTING for nodes."""
 
 
 def reconcile(
@@ -14,23 +17,42 @@ def reconcile(
     reports: Mapping[str, Report],
     lost: Set[str],
     now: float,
+    provisioning_timeout_seconds: float = PROVISIONING_TIMEOUT_SECONDS,
 ) -> None:
     """Bring clusters and nodes forward as far as can be.
 
-    `clusters` are the active ones, oldest first: while one waits for nodes, no younger one is served. `reports` are by
-    node name, those of `lost` nodes left out. May be called at any time; doing so twice changes nothing more.
+    `clusters` are the active ones, oldest first: while one waits for nodes, no younger one is served, unless it wants
+    more than there are. `reports` are by node name, those of `lost` nodes left out. May be called at any time; doing
+    so twice changes nothing more.
     """
     queue_is_blocked = False
     for cluster in clusters:
-        if cluster.state is ClusterState.STARTING and not queue_is_blocked:
-            instances = fleet.claim(cluster, nodes, reports, now)
-            queue_is_blocked = instances is None
-            transitions.place(cluster, instances or [])
+        if cluster.state is ClusterState.STARTING and cluster.validated:
+            if not queue_is_blocked and (instances := fleet.claim(cluster, nodes, reports, now)):
+                transitions.place(cluster, instances)
+            else:
+                queue_is_blocked |= _size(cluster) <= len(nodes)
+                if now - cluster.created_at > provisioning_timeout_seconds:
+                    transitions.refuse(cluster, _out_of_capacity(cluster, nodes, provisioning_timeout_seconds), now)
         transitions.observe(cluster, reports, lost, _released(cluster, nodes, reports), now)
         transitions.advance(cluster, now)
-        if cluster.state not in ACCEPTING_STATES:
-            fleet.release(cluster.id, nodes)
+        if cluster.state in {ClusterState.RUNNING, ClusterState.WAITING}:
+            transitions.place(cluster, fleet.resize(cluster, nodes, reports, now))
+        fleet.release(cluster, nodes)
     fleet.keep_warm([node for node in nodes if node.name in reports])
+
+
+def _size(cluster: Cluster) -> int:
+    return sum(group.requested_count for group in cluster.groups)
+
+
+def _out_of_capacity(cluster: Cluster, nodes: Sequence[NodeRecord], timeout_seconds: float) -> str:
+    """EC2's word for it, and what that means here."""
+    types = ", ".join(sorted({group.instance_type for group in cluster.groups}))
+    return (
+        f"EC2 is out of capacity for {types}: {_size(cluster)} instances were asked for and the fleet has "
+        f"{len(nodes)} nodes, of which too few were free for {timeout_seconds:.0f} seconds."
+    )
 
 
 def _released(cluster: Cluster, nodes: Sequence[NodeRecord], reports: Mapping[str, Report]) -> set[str]:

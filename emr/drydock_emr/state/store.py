@@ -43,6 +43,7 @@ from drydock_emr.state.cluster import (
     InstanceRole,
     InstanceState,
     ReasonCode,
+    SecurityConfiguration,
     Step,
     StepState,
 )
@@ -89,8 +90,11 @@ class Records:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, record: Cluster | NodeRecord) -> None:
+    def add(self, record: Cluster | NodeRecord | SecurityConfiguration) -> None:
         self._session.add(record)
+
+    def delete(self, record: SecurityConfiguration) -> None:
+        self._session.delete(record)
 
     def cluster(self, cluster_id: str, account_id: str, region: str) -> Cluster | None:
         """The account's cluster of that id in that region."""
@@ -102,6 +106,25 @@ class Records:
     def cluster_by_id(self, cluster_id: str) -> Cluster | None:
         """A cluster of whatever account: for the control plane itself, never for callers."""
         return self._session.get(Cluster, cluster_id)
+
+    def cluster_of_group(self, group_id: str, account_id: str, region: str) -> Cluster | None:
+        """The account's cluster that has the instance group."""
+        query = (
+            select(Cluster)
+            .join(_groups, _groups.c.cluster_id == _clusters.c.id)
+            .where(_groups.c.id == group_id, _clusters.c.account_id == account_id, _clusters.c.region == region)
+        )
+        return self._session.scalars(query).one_or_none()
+
+    def security_configuration(self, name: str, account_id: str, region: str) -> SecurityConfiguration | None:
+        return self._session.get(SecurityConfiguration, (account_id, region, name))
+
+    def security_configurations(self, account_id: str, region: str) -> Sequence[SecurityConfiguration]:
+        """An account's, newest first."""
+        query = select(SecurityConfiguration).where(
+            _security_configurations.c.account_id == account_id, _security_configurations.c.region == region
+        )
+        return self._session.scalars(query.order_by(_security_configurations.c.created_at.desc())).all()
 
     def all_clusters(self, *, offset: int, limit: int) -> Sequence[Cluster]:
         """A page of everyone's clusters, newest first: for the console, never for callers."""
@@ -192,11 +215,15 @@ _clusters = Table(
     Column("keep_alive", Boolean, nullable=False),
     Column("termination_protected", Boolean, nullable=False),
     Column("step_concurrency", Integer, nullable=False),
+    Column("visible_to_all_users", Boolean, nullable=False),
+    Column("unhealthy_node_replacement", Boolean, nullable=False),
     Column("idle_timeout_seconds", Integer),
+    Column("managed_scaling_policy", JSON(none_as_null=True)),
     Column("tags", JSON, nullable=False),
     Column("state", _EnumColumn(ClusterState), nullable=False, index=True),
     Column("reason_code", _EnumColumn(ReasonCode)),
     Column("reason_message", String, nullable=False),
+    Column("validated", Boolean, nullable=False),
     Column("ends_with_errors", Boolean, nullable=False),
     Column("ready_at", Float),
     Column("idle_since", Float),
@@ -266,6 +293,17 @@ _nodes = Table(
     Column("daemons", _MessageColumn(Daemons), nullable=False),
 )
 
+_security_configurations = Table(
+    "security_configurations",
+    _mapping.metadata,
+    Column("account_id", String(12), primary_key=True),
+    Column("region", String(32), primary_key=True),
+    Column("name", String(1024), primary_key=True),
+    Column("document", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+_mapping.map_imperatively(SecurityConfiguration, _security_configurations)
 _mapping.map_imperatively(InstanceGroup, _groups)
 _mapping.map_imperatively(Instance, _instances)
 _mapping.map_imperatively(Step, _steps)

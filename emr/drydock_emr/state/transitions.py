@@ -30,6 +30,17 @@ def terminate(cluster: Cluster, now: float) -> None:
         _end(cluster, ReasonCode.USER_REQUEST, "Terminated by user request", with_errors=False, now=now)
 
 
+def refuse(cluster: Cluster, message: str, now: float) -> None:
+    """End a cluster that cannot be provisioned as it was asked for."""
+    if cluster.state is ClusterState.STARTING:
+        _end(cluster, ReasonCode.VALIDATION_ERROR, message, with_errors=True, now=now)
+
+
+def dismiss(instance: Instance, now: float) -> None:
+    """Take a machine out of its cluster."""
+    instance.state, instance.ended_at = InstanceState.TERMINATED, now
+
+
 def cancel_step(step: Step, option: CancelOption, now: float) -> bool:
     """Cancel a step; true when the request counts as SUBMITTED. Asking again changes nothing, save that it can
     turn an interrupt into a kill."""
@@ -50,37 +61,32 @@ def observe(cluster: Cluster, reports: Mapping[str, Report], lost: Set[str], rel
     `reports` is what each last said of itself; `lost` are those that have been silent for too long; `released` those
     that have acknowledged that they serve this cluster no more.
     """
-    for instance in cluster.instances:
-        if instance.state is InstanceState.TERMINATED:
-            continue
+    for instance in cluster.live_instances:
         report = reports.get(instance.node)
         if instance.node in lost:
             _lose(cluster, instance, now)
         elif report is not None and report.cluster_id == cluster.id:
             _observe_member(cluster, instance, report, now)
         elif cluster.state is ClusterState.TERMINATING and instance.node in released:
-            instance.state, instance.ended_at = InstanceState.TERMINATED, now
+            dismiss(instance, now)
 
 
 def advance(cluster: Cluster, now: float) -> None:
     """Do everything that is due: become ready, start and settle steps, wait, end."""
     if cluster.state is ClusterState.STARTING and cluster.instances:
         _change(cluster, ClusterState.BOOTSTRAPPING, "Running bootstrap actions")
-    if cluster.state is ClusterState.BOOTSTRAPPING and _all_running(cluster.instances):
+    if cluster.state is ClusterState.BOOTSTRAPPING and _all_running(cluster):
         cluster.ready_at = now
-        _change(cluster, ClusterState.RUNNING, "Running step" if cluster.unfinished_steps else "")
-    if cluster.state in {ClusterState.RUNNING, ClusterState.WAITING}:
+    if cluster.ready_at is not None and cluster.state in ACCEPTING_STATES:
         _run_steps(cluster, now)
     if cluster.state is ClusterState.WAITING and _idle_too_long(cluster, now):
         _end(cluster, ReasonCode.USER_REQUEST, "Terminated by auto-termination policy", with_errors=False, now=now)
-    if cluster.state is ClusterState.TERMINATING and all(
-        instance.state is InstanceState.TERMINATED for instance in cluster.instances
-    ):
+    if cluster.state is ClusterState.TERMINATING and not cluster.live_instances:
         _finish(cluster, now)
 
 
 def place(cluster: Cluster, instances: Sequence[Instance]) -> None:
-    """Give a STARTING cluster its machines."""
+    """Give a cluster machines: its first ones while STARTING, more of them later."""
     cluster.instances.extend(instances)
 
 
@@ -101,7 +107,7 @@ def _workers_joined(cluster: Cluster, instance: Instance, report: Report) -> boo
     """A master is ready when every machine that runs a worker has joined it."""
     if instance.role is not InstanceRole.MASTER or instance.state is InstanceState.RUNNING:
         return True
-    expected = max(1, len(cluster.instances) - 1)
+    expected = max(1, len(cluster.live_instances) - 1)
     return (report.alive_workers or 0) >= expected
 
 
@@ -121,14 +127,12 @@ def _fail_instance(cluster: Cluster, instance: Instance, report: Report, now: fl
 
 def _lose(cluster: Cluster, instance: Instance, now: float) -> None:
     """A machine is gone. Without its master a cluster cannot go on; nor can one that is not up yet."""
-    instance.state, instance.ended_at = InstanceState.TERMINATED, now
+    dismiss(instance, now)
     if cluster.state is ClusterState.TERMINATING:
         return
     if instance.role is InstanceRole.MASTER:
         _end(cluster, ReasonCode.INSTANCE_FAILURE, "The master node was terminated.", with_errors=True, now=now)
-    elif cluster.ready_at is None or not any(
-        i.role is not InstanceRole.MASTER and i.state is not InstanceState.TERMINATED for i in cluster.instances
-    ):
+    elif cluster.ready_at is None or not any(i.role is not InstanceRole.MASTER for i in cluster.live_instances):
         message = f"The instance {instance.ec2_instance_id} was terminated."
         _end(cluster, ReasonCode.INSTANCE_FAILURE, message, with_errors=True, now=now)
 
@@ -153,8 +157,9 @@ def _settle_leases(cluster: Cluster, leases: Sequence[LeaseReport], now: float) 
 
 
 def _act_on_failure(cluster: Cluster, step: Step, now: float) -> None:
+    """What the step asked for; with several steps at once only CONTINUE has an effect (API reference, Step)."""
     action = step.action_on_failure
-    if cluster.state is ClusterState.TERMINATING or action is ActionOnFailure.CONTINUE:
+    if cluster.state is ClusterState.TERMINATING or cluster.step_concurrency > 1 or action is ActionOnFailure.CONTINUE:
         return
     if action is ActionOnFailure.CANCEL_AND_WAIT or (cluster.termination_protected and cluster.keep_alive):
         for other in cluster.steps:
@@ -174,7 +179,7 @@ def _run_steps(cluster: Cluster, now: float) -> None:
             running += 1
     if running:
         cluster.idle_since = None
-        if cluster.state is not ClusterState.RUNNING or not cluster.reason_message:
+        if cluster.state is not ClusterState.RUNNING:
             _change(cluster, ClusterState.RUNNING, "Running step")
     elif not cluster.keep_alive:
         failed = any(step.state is StepState.FAILED for step in cluster.steps)
@@ -205,8 +210,8 @@ def _idle_too_long(cluster: Cluster, now: float) -> bool:
     )
 
 
-def _all_running(instances: Sequence[Instance]) -> bool:
-    return all(instance.state is InstanceState.RUNNING for instance in instances)
+def _all_running(cluster: Cluster) -> bool:
+    return all(instance.state is InstanceState.RUNNING for instance in cluster.live_instances)
 
 
 def _change(cluster: Cluster, state: ClusterState, message: str) -> None:
