@@ -13,6 +13,7 @@ from drydock import aws, secrets, settings
 
 TIMEOUT_SECONDS = 5.0
 WORKING_PHASES = {"IDLE", "BOOTSTRAPPING", "READY"}
+PHASES = {"PREPARING": "it wipes its scratch and starts its Spark daemon"}
 
 
 class Unhealthy(Exception):
@@ -58,7 +59,7 @@ def node(node_name: str, ui_port: int, expected_workers: int | None, paths: sett
         raise Unhealthy("it has not reported to the control plane yet")
     report = reports[node_name]
     if report["phase"] not in WORKING_PHASES:
-        message = (report.get("failure") or {}).get("message")
+        message = (report.get("failure") or {}).get("message") or PHASES.get(report["phase"], "")
         raise Unhealthy(f"it is {report['phase']}" + (f": {message}" if message else ""))
     page = _get(f"http://{settings.LOOPBACK}:{ui_port}/json/")
     if expected_workers is not None:

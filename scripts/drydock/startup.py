@@ -161,10 +161,16 @@ def _failure(
     log = paths.logs / f"{service.name}.log"
     lines = "\n".join(f"    {line}" for line in last_lines(log, SHOWN_LOG_LINES).splitlines())
     how = "did not come up" if state.state in DEAD_STATES else f"was not healthy after {elapsed:.0f} s"
+    ran_before = state.started_at is not None and time.time() - state.started_at > 2 * elapsed
+    advice = (
+        "It ran before this: `make local-down`, then `make local-up`, starts it anew."
+        if ran_before
+        else "When the cause is mended: `make local-up`."
+    )
     return ServiceFailed(
         f"{service.name} {how}: {reason}.\n"
         f"The last lines of its log:\n{lines}\n"
-        f"All of it: `make local-logs SERVICE={service.name}`. When the cause is mended: `make local-up`."
+        f"All of it: `make local-logs SERVICE={service.name}`. {advice}"
     )
 
 
