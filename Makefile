@@ -1,5 +1,5 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS, SERVICE and FULL reach the verb as they were given, whatever characters they hold: neither make nor the
+# DATE, ROWS and SERVICE reach the verb as they were given, whatever characters they hold: neither make nor the
 # shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
@@ -29,11 +29,11 @@ local-down: setup ## End every process of the platform, and only those
 	@$(DRYDOCK) local-down
 local-status: setup ## Show each service: state, since when, memory, URL, and why not
 	@$(DRYDOCK) local-status
-local-logs: setup ## Show the services' last log lines (SERVICE=)
+local-logs: setup ## Show the services' last log lines (SERVICE=, FOLLOW=1 to go on)
 	@$(DRYDOCK) local-logs $${SERVICE:+"--service=$$SERVICE"}
 run: setup ## Run a day on the running platform (DATE= ROWS=)
 	@$(DRYDOCK) run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
-env: setup ## Print shell exports: eval "$$(make -s env)", and aws, boto3 and Terraform speak to the platform
+env: setup ## Print shell exports: eval "$(make -s env)", and aws, boto3 and Terraform speak to the platform
 	@$(DRYDOCK) env
 
 ##@ Development

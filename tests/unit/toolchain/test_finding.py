@@ -91,16 +91,16 @@ class TestJava:
 
 @pytest.mark.full
 @pytest.mark.usefixtures("nothing_installed")
-def test_the_wheel_s_java_can_archive_classes(paths: settings.Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_wheel_s_java_can_archive_classes(paths: settings.Paths, tmp_path: Path):
     """Needs the network. The runtime of the wheel as it is cannot: it has no archive of Java's own classes."""
     real = settings.Paths()
     paths.tools.mkdir(parents=True)
     (paths.tools / "uv").symlink_to(real.tools / "uv")
     (paths.home / "envs").symlink_to(real.home / "envs")
     java.provide(paths, lambda _: None)
-    monkeypatch.chdir(tmp_path)
-    run = [str(java.java_home(paths) / "bin" / "java"), "-XX:ArchiveClassesAtExit=classes.jsa", "-version"]
+    run = [str(java.java_home(paths) / "bin" / "java"), f"-XX:ArchiveClassesAtExit={tmp_path}/classes.jsa", "-version"]
     programs.run(run, "Archiving")
+    assert (tmp_path / "classes.jsa").is_file()
     assert java.java_home(paths) == paths.tools / "java"
 
 
