@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from drydock_emr.node_protocol import BootstrapAction, CancelOption, Configuration, LeaseState, Phase
-from tests.node.rig import BUCKET, SPARK_SECRET, Gateway, Node, wait_for
+from tests.node.rig import BUCKET, PATHS, SPARK_SECRET, Gateway, Node, wait_for
 
 CLUSTER = "j-SPARK"
 STEP_SECONDS = 180  # a driver alone takes 20 s on two busy cores
@@ -125,15 +125,29 @@ def test_the_secret_is_in_no_command_line_and_no_log(cluster: list[Node], gatewa
         assert not file.is_file() or SPARK_SECRET.encode() not in file.read_bytes()
 
 
-def test_killing_a_step_ends_its_executors(cluster: list[Node], gateway: Gateway) -> None:
+@pytest.fixture(scope="module")
+def hanging(cluster: list[Node]) -> Node:
+    """The master, with an application of step s-HANGS that keeps both executors busy."""
     master, *cores = cluster
     (master.home / "hangs.py").write_text(HANGS)
     master.lease("s-HANGS", "spark-submit", str(master.home / "hangs.py"))
     running = master.scratch / "tenancy/lib/steps/s-HANGS/running"
     wait_for(running.exists, "the application to run", STEP_SECONDS)
-    executors = wait_for(lambda: len(found := _executors(cores)) == 2 and found, "two executors", STEP_SECONDS)
-    master.cancel("s-HANGS", CancelOption.TERMINATE_PROCESS)
-    assert master.await_lease("s-HANGS", seconds=15).state is LeaseState.EXITED
+    wait_for(lambda: len(_executors(cores)) == 2, "two executors", STEP_SECONDS)
+    return master
+
+
+@pytest.mark.skipif(not PATHS.cds_archive.exists(), reason="set-up has made no class archive here")
+def test_the_driver_runs_from_the_class_archive(hanging: Node) -> None:
+    """`-Xshare:auto` is silent about an archive that is of no use; the driver's memory map is not."""
+    (driver,) = [process for process in hanging.processes() if "SparkSubmit" in " ".join(_command(process))]
+    assert str(PATHS.cds_archive) in {mapping.path for mapping in driver.memory_maps()}
+
+
+def test_killing_a_step_ends_its_executors(hanging: Node, cluster: list[Node]) -> None:
+    executors = _executors(cluster[1:])
+    hanging.cancel("s-HANGS", CancelOption.TERMINATE_PROCESS)
+    assert hanging.await_lease("s-HANGS", seconds=15).state is LeaseState.EXITED
     wait_for(lambda: not any(process.is_running() for process in executors), "the executors to be gone", 20)
 
 

@@ -11,12 +11,14 @@ import logging
 import random
 import time
 
+from drydock_emr.node.cleanup import end_processes
 from drydock_emr.node.config import Config
 from drydock_emr.node.control_plane import ControlPlane
 from drydock_emr.node.credentials import CredentialsEndpoint
 from drydock_emr.node.errors import ControlPlaneUnreachable
 from drydock_emr.node.layout import NodeLayout
-from drydock_emr.node.tenancy import END_GRACE_SECONDS, State, Tenancy, end_processes
+from drydock_emr.node.state import State
+from drydock_emr.node.tenancy import Tenancy
 from drydock_emr.node_protocol import Assignment, Phase, Report
 
 RETRY_FIRST_SECONDS = 0.2
@@ -99,7 +101,7 @@ class Agent:
         """Take up what a former node left; without a word from it, nothing of it may live on."""
         state = State.read(self._layout)
         if state is None:
-            await asyncio.to_thread(end_processes, self._layout, None, END_GRACE_SECONDS)
+            await asyncio.to_thread(end_processes, self._layout, None)
             return
         log.info("Returning to tenancy %d (cluster %s)", state.tenancy, state.cluster and state.cluster.cluster_id)
         tenancy = Tenancy(state, self._config, self._layout, self._control_plane.credentials, self._news.set)
@@ -173,8 +175,8 @@ class Agent:
         token = self._tenancy.state.token if self._tenancy else None
         if self._tenancy is not None:
             await self._tenancy.halt()
-        await asyncio.to_thread(end_processes, self._layout, token, END_GRACE_SECONDS)
+        await asyncio.to_thread(end_processes, self._layout, token)
         if self._tenancy is not None:
-            await self._tenancy.close()
+            await self._tenancy.part()
         await asyncio.to_thread(self._endpoint.close)
         await self._control_plane.close()

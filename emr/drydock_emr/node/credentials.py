@@ -88,7 +88,6 @@ class CredentialsEndpoint:
             def log_message(self, format: str, *args: Any) -> None:
                 log.debug(format, *args)
 
-        ThreadingHTTPServer.allow_reuse_address = True
         try:
             self._server = ThreadingHTTPServer((LOOPBACK, port), Handler)
         except OSError as error:

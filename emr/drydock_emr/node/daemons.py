@@ -156,7 +156,7 @@ class Daemon:
             for stale in library.iterdir():
                 shutil.rmtree(stale)
         folder = library / f"{time.time_ns()}"
-        for path in (folder, logs, tenancy.work, tenancy.spark_conf):
+        for path in (folder, logs, tenancy.work):
             path.mkdir(parents=True, exist_ok=True)
         write_json(folder / "daemon.json", self._description())
         lease = Lease(folder, self._layout.processes)

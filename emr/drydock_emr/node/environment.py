@@ -59,12 +59,12 @@ def for_step(base_environment: Mapping[str, str], layout: TenancyLayout, step_id
     }
 
 
-def for_daemon(base_environment: Mapping[str, str], config: Config, layout: TenancyLayout) -> dict[str, str]:
+def for_daemon(base_environment: Mapping[str, str], config: Config) -> dict[str, str]:
     """A Spark daemon's. SPARK_LOCAL_IP is what its page listens on; it is spoken to at NODE_HOST."""
     return {
         **base_environment,
         "SPARK_HOME": str(config.spark_home),
-        "SPARK_CONF_DIR": str(layout.spark_conf),
+        "SPARK_CONF_DIR": str(config.spark_home / "conf"),
         "SPARK_LOCAL_IP": config.ui_host,
         "SPARK_PUBLIC_DNS": config.ui_host,
         "SPARK_DAEMON_MEMORY": "512m",

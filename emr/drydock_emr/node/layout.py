@@ -4,7 +4,7 @@
       state.json                    the tenancy this node serves, 0600; read when the node comes back
       processes/<pid>.json          every long-lived process it started: {"pid", "create_time", "what"}
       tenancy/                      all that belongs to one tenancy; wiped as a whole
-        bin/  python/  home/  tmp/  spark/conf/ (empty)  spark/*.properties (0600)
+        bin/  python/  home/  tmp/  spark/*.properties (0600)
         lib/steps/<step id>/        a step's working directory
         lib/leases/<step id>/<n>/   what is known of its process
         lib/bootstrap-actions/<n>/  likewise
@@ -100,10 +100,6 @@ class TenancyLayout:
     @property
     def spark(self) -> Path:
         return self.root / "spark"
-
-    @property
-    def spark_conf(self) -> Path:
-        return self.spark / "conf"
 
     @property
     def daemon_properties(self) -> Path:

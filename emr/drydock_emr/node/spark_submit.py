@@ -89,8 +89,8 @@ def environment(inherited: Mapping[str, str], settings: Mapping[str, Any]) -> di
     result = {**inherited, **settings["environment"]}
     result["SPARK_HOME"] = str(settings["spark_home"])
     result["JAVA_HOME"] = str(settings["java_home"])
-    # Empty: an AppCDS archive only serves when the class path begins with the same folder as when it was made.
-    result["SPARK_CONF_DIR"] = str(settings["spark_conf"])
+    # The archive only serves a class path that begins with the folder it was made with: this one, which is empty.
+    result["SPARK_CONF_DIR"] = f"{settings['spark_home']}/conf"
     # What the driver's page binds; without it, every interface.
     result["SPARK_LOCAL_IP"] = str(settings["host"])
     archive = settings["cds_archive"]

@@ -103,6 +103,7 @@ class Step:
         self._s3_client = s3_client
         self._changed = changed
         self._cancelled: CancelOption | None = None
+        self._halted = False
 
     @property
     def is_done(self) -> bool:
@@ -118,6 +119,8 @@ class Step:
         try:
             if not self._lease.was_started:
                 await self._start()
+            if self._halted and not self._lease.was_started:
+                return
         except StepRefused as refusal:
             self._refuse(refusal)
             return
@@ -140,6 +143,10 @@ class Step:
         else:
             self.kill()
 
+    def halt(self) -> None:
+        """Start nothing any more; what runs is followed to its end."""
+        self._halted = True
+
     def kill(self) -> None:
         """End every process of the step. Blocks."""
         self._lease.kill(self._marker())
@@ -159,6 +166,8 @@ class Step:
             argv = script_argv(script, command.args)
         if self._cancelled is not None or self.asked.cancel is not None:
             self._finish(Status(LeaseState.EXITED, exit_code=CANCELLED_EXIT_CODE, ended_at=time.time()))
+            return
+        if self._halted:
             return
         self._controller.started(argv, self._environment, self._library, self._logs)
         log.info("Step %s (%s) starts: %s", self.asked.step_id, self.asked.name, argv[0])

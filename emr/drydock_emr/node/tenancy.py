@@ -8,19 +8,16 @@ was.
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
-import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from drydock_emr.node import bootstrap, environment, processes, s3, spark_settings, toolbox
+from drydock_emr.node import bootstrap, cleanup, environment, s3, spark_settings, toolbox
 from drydock_emr.node.config import Config
 from drydock_emr.node.credentials import CredentialsCache
 from drydock_emr.node.daemons import Daemon, Health, specs
@@ -29,11 +26,11 @@ from drydock_emr.node.files import read_json, write_atomically, write_json
 from drydock_emr.node.layout import NodeLayout
 from drydock_emr.node.logs import LogShipper
 from drydock_emr.node.s3 import S3Url
+from drydock_emr.node.state import State
 from drydock_emr.node.step import Step
 from drydock_emr.node_protocol import (
     Assignment,
     ClusterMembership,
-    Daemons,
     Lease,
     LeaseReport,
     NodeFailure,
@@ -43,50 +40,14 @@ from drydock_emr.node_protocol import (
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-END_GRACE_SECONDS = 3.0
 LAST_LOGS_DEADLINE_SECONDS = 30.0
 LAST_LOGS_RETRY_SECONDS = 1.0
+PARTING_DEADLINE_SECONDS = 2.0
 FIRST_CREDENTIALS_DEADLINE_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
 Fetch = Callable[[], dict[str, Any]]
-
-
-@dataclass
-class State:
-    """What `state.json` holds."""
-
-    tenancy: int
-    token: str = field(repr=False)
-    daemons: Daemons
-    cluster: ClusterMembership | None = None
-
-    @classmethod
-    def read(cls, layout: NodeLayout) -> "State | None":
-        """The state that a former node left, or None when there is none that can be understood."""
-        document = read_json(layout.state_file)
-        try:
-            return document and cls(
-                tenancy=int(document["tenancy"]),
-                token=str(document["token"]),
-                daemons=Daemons.model_validate(document["daemons"]),
-                cluster=document["cluster"] and ClusterMembership.model_validate(document["cluster"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            log.warning("%s cannot be understood; the node begins anew", layout.state_file)
-            return None
-
-    def write(self, layout: NodeLayout) -> None:
-        write_json(
-            layout.state_file,
-            {
-                "tenancy": self.tenancy,
-                "token": self.token,
-                "daemons": self.daemons.model_dump(mode="json"),
-                "cluster": self.cluster and self.cluster.model_dump(mode="json"),
-            },
-        )
 
 
 class Tenancy:
@@ -192,26 +153,39 @@ class Tenancy:
         self.logs_shipped = self._shipper is None
         self._changed()
         await self.halt()
-        await asyncio.to_thread(end_processes, self._layout, self.state.token, END_GRACE_SECONDS)
+        await asyncio.to_thread(cleanup.end_processes, self._layout, self.state.token)
         await self._settle_steps()
         await self._ship_last_logs()
         await self.close()
-        await asyncio.to_thread(_wipe, self._layout)
+        await asyncio.to_thread(cleanup.wipe, self._layout)
         self._layout.state_file.unlink(missing_ok=True)
         self._daemons.clear()
         self._steps.clear()
         log.info("Tenancy %d has ended, scratch is wiped", self.state.tenancy)
 
     async def halt(self) -> None:
-        """Start nothing any more. Steps are still followed, so that their ends are written down."""
+        """Start nothing any more. Steps that run are still followed, so that their ends are written down."""
+        for step, _ in self._steps.values():
+            step.halt()
         live = [task for task in self._tasks if task.get_name() in {"tenancy", "cluster", "push"}]
         await _cancel([*live, *(task for _, task in self._daemons.values())])
         if self._preparing is not None:
             await asyncio.wait([self._preparing])  # a thread, which cannot be cancelled and must not race a wipe
 
+    async def part(self) -> None:
+        """After the node's processes were ended, but not the tenancy: deliver what they said last, if that is quick."""
+        await self._settle_steps()
+        if self._shipper is not None:
+            # A thread that the end of the process does not wait for: the gateway may have stopped answering.
+            push = threading.Thread(target=self._shipper.push, kwargs={"everything": True}, daemon=True)
+            push.start()
+            deadline = time.monotonic() + PARTING_DEADLINE_SECONDS
+            while push.is_alive() and time.monotonic() < deadline:
+                await asyncio.sleep(0.05)
+        await self.close()
+
     async def close(self) -> None:
         """Stop looking after it, leaving processes and files as they are."""
-        await self._settle_steps()
         await _cancel([*self._tasks, *(t for _, t in self._daemons.values()), *(t for _, t in self._steps.values())])
         await self._http.aclose()
 
@@ -237,9 +211,9 @@ class Tenancy:
             log.info("Tenancy %d goes on", self.state.tenancy)
             return
         began = time.monotonic()
-        end_processes(self._layout, self.state.token, END_GRACE_SECONDS)
-        _wipe(self._layout)
-        for folder in (tenancy.home, tenancy.tmp, tenancy.work, tenancy.spark_conf):
+        cleanup.end_processes(self._layout, self.state.token)
+        cleanup.wipe(self._layout)
+        for folder in (tenancy.home, tenancy.tmp, tenancy.work, tenancy.spark):
             folder.mkdir(parents=True)
         toolbox.make(self._config, tenancy)
         properties = spark_settings.as_properties_file(spark_settings.daemon_properties(self._config))
@@ -249,7 +223,7 @@ class Tenancy:
 
     def _keep_daemons(self) -> None:
         """Have exactly the daemons that are asked for, with the settings that are asked for."""
-        variables = environment.for_daemon(self._environment, self._config, self._layout.tenancy)
+        variables = environment.for_daemon(self._environment, self._config)
         if self.state.cluster is not None:
             variables |= spark_settings.exported_variables(self.state.cluster.configurations)
         wanted = specs(self.state.daemons, self._config, self._layout.tenancy, variables)
@@ -312,7 +286,6 @@ class Tenancy:
                 "tenancy": str(tenancy.root),
                 "spark_home": str(self._config.spark_home),
                 "java_home": str(self._config.java_home),
-                "spark_conf": str(tenancy.spark_conf),
                 "host": self._config.host,
                 "cds_archive": str(self._config.cds_archive) if self._config.cds_archive else None,
                 "machine": str(machine),
@@ -424,33 +397,6 @@ class Tenancy:
         if _report_crash(task) and task.get_name() in {"tenancy", "cluster"}:
             self.failure = NodeFailure(message="the node met an error of its own, which its log tells")
             self._changed()
-
-
-def end_processes(layout: NodeLayout, token: str | None, grace_seconds: float) -> None:
-    """End all that this node started and all that came of it, whether it knows of it or not. Blocks."""
-    marker = environment.tenancy_marker(token) if token else None
-
-    def find() -> set[Any]:
-        found = processes.with_descendants(processes.registered(layout.processes))
-        return found | processes.carrying(marker) if marker else found
-
-    processes.end(find, grace_seconds)
-
-
-def _wipe(layout: NodeLayout) -> None:
-    """Move away, then remove: what is half removed can never be taken for a tenancy. Blocks."""
-    if layout.tenancy.root.exists():
-        layout.tenancy.root.rename(layout.scratch / f"discarded-{time.time_ns()}")
-    for discarded in layout.scratch.glob("discarded-*"):
-        try:
-            shutil.rmtree(discarded)
-        except PermissionError:
-            # A job may leave folders without write permission; they are ours to remove all the same.
-            for folder, _, _ in os.walk(discarded, onerror=None):
-                Path(folder).chmod(0o700)
-            shutil.rmtree(discarded, ignore_errors=True)
-        if discarded.exists():
-            log.error("%s could not be removed; the next wipe tries again", discarded)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
