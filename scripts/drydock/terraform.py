@@ -6,6 +6,7 @@ package and their wheels lie. Its state is in S3, as on AWS, and lives and dies 
 
 import hashlib
 import json
+import os
 import re
 import tempfile
 import time
@@ -146,12 +147,12 @@ def _variables(paths: settings.Paths, data: Path, jobs_dir: Path) -> dict[str, s
     archive = data / "shipments.zip"
     _write_archive(archive, jobs_dir, "shipments")
     emr = settings.versions()["emr"]
+    files = {"jobs_dir": jobs_dir, "package_archive": archive, "wheels_dir": paths.wheels}
     return {
         "release_label": emr["release"],
         "python_version": emr["python"],
-        "jobs_dir": str(jobs_dir),
-        "package_archive": str(archive),
-        "wheels_dir": str(paths.wheels),
+        # Relative, since the state holds them: another checkout of the same sources has nothing to change.
+        **{name: os.path.relpath(path, CONFIGURATION) for name, path in files.items()},
     }
 
 
