@@ -111,8 +111,11 @@ def run(
     log = paths.logs / "driver.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress()
-    with _environment(paths, ports) as environment, log.open("a") as errors:
-        child = signals.start(
+    with (
+        _environment(paths, ports) as environment,
+        log.open("a") as errors,
+        output.stage(f"{job.doing} {day}") as tell,
+        signals.start(
             _command(paths, job, day, run_id),
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -120,14 +123,14 @@ def run(
             stderr=errors,
             text=True,
             start_new_session=True,
-        )
-        with output.stage(f"{job.doing} {day}") as tell:
-            started = time.monotonic()
-            for event in _events(child):
-                if event is not None:
-                    progress.note(event)
-                stopping = "stopping, " if signals.first is not None else ""
-                tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
+        ) as child,
+    ):
+        started = time.monotonic()
+        for event in _events(child):
+            if event is not None:
+                progress.note(event)
+            stopping = "stopping, " if signals.first is not None else ""
+            tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
         exit_code = child.wait()
     if exit_code != 0 and not progress.failures:
         progress.failures.append(f"The driver ended with exit code {exit_code}. What it wrote: `{log}`.")

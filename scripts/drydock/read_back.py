@@ -222,7 +222,7 @@ def _table(
 ) -> Table:
     """Raises TableNotFoundError or another DeltaError."""
     uri = f"{output_uri}/{name}"
-    table = DeltaTable(uri, storage_options=_storage_options(paths, ports))
+    table = DeltaTable(uri, storage_options=storage_options(paths, ports))
     counted = "count(*) AS row_count" + ("" if name == QUARANTINE else ", coalesce(sum(shipments), 0) AS shipments")
     [row] = (
         QueryBuilder()
@@ -247,7 +247,7 @@ def _version(table: DeltaTable, steps: tuple[Step, ...]) -> int | None:
     return None
 
 
-def _storage_options(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
+def storage_options(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
     key = secrets.operator_key(paths)
     # deltalake knows no other way to leave a proxy out; the endpoint is on loopback.
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), settings.LOOPBACK]))

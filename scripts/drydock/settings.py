@@ -115,7 +115,8 @@ class Paths:
 
     @property
     def spark_home(self) -> Path:
-        return self.home / "spark"
+        """Resolved: a class archive fits one set of jar paths, also for a home that links to another's Spark."""
+        return (self.home / "spark").resolve()
 
     @property
     def jar_cache(self) -> Path:
