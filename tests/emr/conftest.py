@@ -31,6 +31,7 @@ PROVISIONING_TIMEOUT_SECONDS = 3.0
 GATEWAY_SECRET = "gateway-secret-of-the-tests-0123456789"
 NODE_SECRET = "node-secret-of-the-tests-0123456789"
 ACCOUNT_ID = "000000000000"
+SESSION = boto3.Session()  # one for all tests: it keeps the service's model, which takes long to read
 
 
 def free_port() -> int:
@@ -139,7 +140,7 @@ class Emr:
 
     def client(self, account_id: str = ACCOUNT_ID, region: str = "us-east-1") -> Any:
         """A boto3 client whose requests arrive as the gateway would pass them on."""
-        client = boto3.client(
+        client = SESSION.client(
             "emr",
             endpoint_url=self.url,
             region_name=region,
