@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from drydock import output, processes, settings, startup
@@ -51,7 +52,7 @@ def show_status() -> int:
     recorded = {entry.what: entry.pid for entry in processes.recorded(paths)}
     with ThreadPoolExecutor(max_workers=len(declared)) as pool:
         rows = list(pool.map(lambda it: status(it, states.get(it.name), recorded.get(it.name)), declared))
-    output.show(_table(rows))
+    output.show(table(rows))
     unwell = [row for row in rows if row.state != "healthy"]
     if unwell:
         output.say(f"`make local-logs SERVICE={unwell[0].name}` shows its log; `make local-up` starts what stopped.")
@@ -80,22 +81,23 @@ def status(service: Service, state: ProcessState | None, recorded_pid: int | Non
     return Status(service.name, name, since, memory, service.url, "; ".join(notes))
 
 
-def _table(rows: list[Status]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def table(rows: list[Status]) -> Table:
+    """The rows, and their memory's sum."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("service", "state", "since", "memory", "URL", "why not"):
-        table.add_column(title, no_wrap=True, justify="right" if title in {"since", "memory"} else "left")
+        shown.add_column(title, no_wrap=True, justify="right" if title in {"since", "memory"} else "left")
     for row in rows:
         style = STYLES[row.state]
-        table.add_row(
+        shown.add_row(
             row.name,
             f"[{style}]{row.state}[/]",
             _duration(row.since_seconds),
             _mebibytes(row.memory_bytes),
             row.url or "",
-            row.why_not,
+            escape(row.why_not),
         )
-    table.add_row("", "", "", _mebibytes(sum(row.memory_bytes for row in rows)), "", "")
-    return table
+    shown.add_row("", "", "", _mebibytes(sum(row.memory_bytes for row in rows)), "", "")
+    return shown
 
 
 def _mebibytes(count: int) -> str:

@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 CONSOLE = Console(highlight=False, soft_wrap=True)
+TABLES = Console(highlight=False, width=400)
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 PLAIN_NEWS_SECONDS = 10
-TABLE_WIDTH = 400
 
 
 def say(message: str) -> None:
@@ -35,8 +35,8 @@ def fail(message: str) -> None:
 
 
 def show(table: Table) -> None:
-    """A table as wide as what is in it: a narrow terminal, or a pipe, folds its lines, and no text is cut."""
-    CONSOLE.print(table, width=TABLE_WIDTH, crop=False)
+    """A table as wide as what is in it: a narrow terminal folds its lines, and no text is cut."""
+    TABLES.print(table)
 
 
 @contextmanager

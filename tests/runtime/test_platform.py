@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from drydock import aws, processes, settings
+from drydock import aws, contents, processes, settings, terraform
 
 INSTALLED = settings.Paths()
 PORT_OFFSET = 21_000
@@ -63,6 +63,38 @@ def drydock(home):
 def pid_of(home, what):
     entries = json.loads((home / "run" / "processes.json").read_text())
     return next(entry["pid"] for entry in entries if entry["what"] == what)
+
+
+def start_step(paths, ports, command):
+    """A cluster with a step, made as any client of EMR would make it."""
+    config = terraform.platform_config(paths, ports)
+    groups = config["security_groups"]
+    aws.operator_client("emr", paths, ports).run_job_flow(
+        Name="a step that takes its time",
+        ReleaseLabel=config["release_label"],
+        Applications=[{"Name": "Spark"}],
+        ServiceRole=config["roles"]["service"],
+        JobFlowRole=config["roles"]["instance_profile"],
+        LogUri=config["log_uri"],
+        Tags=[{"Key": key, "Value": value} for key, value in config["tags"].items()],
+        Instances={
+            "InstanceGroups": [
+                {"InstanceRole": "MASTER", "InstanceType": "m5.xlarge", "InstanceCount": 1},
+                {"InstanceRole": "CORE", "InstanceType": "m5.xlarge", "InstanceCount": 2},
+            ],
+            "Ec2SubnetId": config["subnet_id"],
+            "EmrManagedMasterSecurityGroup": groups["master"],
+            "EmrManagedSlaveSecurityGroup": groups["slave"],
+        },
+        Steps=[{"Name": "sleep", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": command}}],
+    )
+
+
+def wait_for(condition, what, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.2)
 
 
 def test_everything_is_healthy_with_two_workers_alive(drydock):
@@ -118,12 +150,33 @@ def test_no_secret_is_in_an_argument_a_log_or_the_supervisor_s_files(drydock, ho
         assert not any(value.encode() in text for text in (*written, " ".join(map(str, arguments)).encode()))
 
 
+def test_down_ends_a_running_step_and_what_it_started(drydock, home):
+    paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
+    start_step(paths, ports, ["bash", "-c", "setsid sleep 4321 & sleep 1234"])
+    wanted = [["sleep", "4321"], ["sleep", "1234"]]
+
+    def sleeping():
+        return [
+            it for it in psutil.process_iter(["cmdline", "environ"]) if it.info["cmdline"] in wanted and is_ours(it)
+        ]
+
+    def is_ours(process):
+        return (process.info["environ"] or {}).get(processes.MARKER) == processes.install_id(paths)
+
+    wait_for(lambda: len(sleeping()) == 2, "the step's start")
+
+    down = drydock("local-down")
+
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert sleeping() == []
+    assert processes.running(paths) == {}
+
+
 def test_a_gateway_that_lost_its_data_is_furnished_again_and_it_is_said(drydock, home):
     paths = settings.Paths(home)
     ports = settings.Ports(offset=PORT_OFFSET)
-    day = "data_source/shipment/ship_date=2025-03-01/block-00000.parquet"
-    aws.operator_client("s3", paths, ports).put_object(Bucket="spark-job-data-source-1", Key=day, Body=b"rows")
     assert drydock("local-down").returncode == 0
+    contents.note(paths, contents.Contents(("spark-job-data-source-1",), 7, ("2025-03-01",)))
 
     up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
 

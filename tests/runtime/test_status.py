@@ -7,8 +7,8 @@ import time
 import pytest
 from tiny_platform import notes, tiny
 
-from drydock import processes, startup
-from drydock.local_status import status
+from drydock import output, processes, startup
+from drydock.local_status import Status, status, table
 from drydock.supervision import Supervisor
 
 
@@ -71,3 +71,13 @@ def test_a_restart_is_told_until_the_next_up(supervisor, paths):
     startup.bring_up(paths, [supervisor.services["well"]])
     recorded = {entry.what: entry.pid for entry in processes.recorded(paths)}["well"]
     assert told(supervisor, "well", recorded_pid=recorded).why_not == ""
+
+
+def test_no_reason_is_cut_however_narrow_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    reason = "it is FAILED: [Errno 13] " + "a long story " * 9 + "at last"
+
+    output.show(table([Status("node-1", "unhealthy", 3700, 200 << 20, "http://127.0.0.1:8090", reason)]))
+
+    row = capsys.readouterr().out.splitlines()[1].split(maxsplit=8)
+    assert row == ["node-1", "unhealthy", "1", "h", "1", "min", "200", "MiB", f"http://127.0.0.1:8090  {reason}"]
