@@ -22,6 +22,7 @@ CREATE_TIME_TOLERANCE_SECONDS = 2.0
 """psutil derives creation times from the boot time, which moves a little when the clock is set."""
 
 KILL_DEADLINE_SECONDS = 10.0
+KILLED_SECONDS = 1.0
 POLL_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
@@ -91,20 +92,27 @@ def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 def end(finder: Finder, grace_seconds: float) -> list[psutil.Process]:
     """SIGTERM to all that `finder` finds, after the grace SIGKILL, again until it finds no more.
 
-    It is asked anew each time, for a dying process may have started another. Returns what outlived even that. Blocks.
+    It is asked anew whenever all that it found is gone, for a dying process may have started another. Returns what
+    outlived even SIGKILL. Blocks.
     """
+    found = _living(finder())
     if grace_seconds > 0:
-        send(finder(), signal.SIGTERM)
-        deadline = time.monotonic() + grace_seconds
-        while _living(finder()) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+        send(found, signal.SIGTERM)
+        _await_gone(found, grace_seconds)
     deadline = time.monotonic() + KILL_DEADLINE_SECONDS
-    while (remaining := _living(finder())) and time.monotonic() < deadline:
-        send(remaining, signal.SIGKILL)
-        time.sleep(POLL_SECONDS)
-    for process in remaining:
+    while (found := _living(finder())) and time.monotonic() < deadline:
+        send(found, signal.SIGKILL)
+        _await_gone(found, KILLED_SECONDS)
+    for process in found:
         log.error("Process %d outlives SIGKILL; the kernel holds it", process.pid)
-    return remaining
+    return found
+
+
+def _await_gone(found: list[psutil.Process], seconds: float) -> None:
+    """Looks at these processes only: looking through all of the machine's, as a finder does, is dear."""
+    deadline = time.monotonic() + seconds
+    while (found := _living(found)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
 
 
 def _living(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
