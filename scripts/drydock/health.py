@@ -50,7 +50,8 @@ def emr(ports: settings.Ports) -> None:
 def node(node_name: str, ui_port: int, expected_workers: int | None, paths: settings.Paths, emr_url: str) -> None:
     """The node has told the control plane that it can be used or is in use, and its Spark daemon answers.
 
-    On a Spark master, `expected_workers` of its workers are ALIVE; a worker has None.
+    While no cluster has a node, the first is the Spark master of the others: `expected_workers` of them are ALIVE. For
+    the others it is None.
     """
     token = secrets.Secrets(paths.secrets).node.read_text().strip()
     listing = _get(f"{emr_url}/node/v1/nodes", {"Authorization": f"Bearer {token}"})
@@ -62,7 +63,7 @@ def node(node_name: str, ui_port: int, expected_workers: int | None, paths: sett
         message = (report.get("failure") or {}).get("message") or PHASES.get(report["phase"], "")
         raise Unhealthy(f"it is {report['phase']}" + (f": {message}" if message else ""))
     page = _get(f"http://{settings.LOOPBACK}:{ui_port}/json/")
-    if expected_workers is not None:
+    if expected_workers is not None and all(report["cluster_id"] is None for report in listing):
         alive = sum(worker["state"] == "ALIVE" for worker in page.get("workers", ()))
         if alive != expected_workers:
             raise Unhealthy(f"{alive} of {expected_workers} Spark workers are ALIVE")

@@ -57,7 +57,7 @@ def paths(tmp_path, server):
 
 
 def report(**changes):
-    return {"node": "node-1", "phase": "IDLE", "failure": None, **changes}
+    return {"node": "node-1", "phase": "IDLE", "failure": None, "cluster_id": None, **changes}
 
 
 def check_node(paths, server, expected_workers=2):
@@ -93,6 +93,12 @@ def test_a_master_waits_for_all_its_workers(paths, server):
     server.pages["/json/"] = {"workers": [{"state": "ALIVE"}, {"state": "DEAD"}]}
     with pytest.raises(health.Unhealthy, match="1 of 2 Spark workers are ALIVE"):
         check_node(paths, server)
+
+
+def test_a_cluster_of_fewer_nodes_is_no_fault_of_the_first(paths, server):
+    server.pages["/node/v1/nodes"] = [report(phase="READY", cluster_id="j-1"), report(node="node-2")]
+    server.pages["/json/"] = {"workers": [{"state": "ALIVE"}]}
+    check_node(paths, server)
 
 
 def test_a_worker_s_own_page_has_to_answer(paths, server):
