@@ -43,7 +43,11 @@ def keep_warm(nodes: Sequence[NodeRecord]) -> None:
     free = [node for node in nodes if node.cluster_id is None]
     if not free:
         return
-    master = next((node for node in free if node.daemons == Daemons(master=True)), free[0])
+    first = min(free, key=lambda node: node.name)
+    # Nodes report in any order, slow machines' more so. While nobody uses any of them, the first by name is the
+    # master: its page is where people look for one, and where the platform's health is looked for.
+    kept = None if len(free) == len(nodes) else next((n for n in free if n.daemons == Daemons(master=True)), None)
+    master = kept or first
     master.assign(Daemons(master=True))
     worker = worker_daemons(master, PREWARMED_INSTANCE_TYPE)
     for node in free:
