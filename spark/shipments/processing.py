@@ -14,7 +14,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from shipments.delta import read_table, replace_day
 from shipments.errors import RowsUnaccounted
 from shipments.look_back import look_back_of, looking_back, stale_days
-from shipments.raw_day import Manifest, check_content, day_uri, read_manifest
+from shipments.raw_day import Manifest, damaged, day_uri, has_content, read_manifest
 from shipments.rules import RULES, with_broken_rules
 from shipments.schema import RAW_DDL, RAW_NAMES
 from shipments.tables import TABLES, measured
@@ -103,7 +103,10 @@ def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
 
 def _check_contents(spark: SparkSession, source: str, manifest: Manifest) -> None:
     blocks = spark.sparkContext.parallelize(manifest.blocks, max(1, len(manifest.blocks)))
-    blocks.foreach(lambda block: check_content(source, manifest.date, block))
+    others = blocks.filter(lambda block: not has_content(source, manifest.date, block)).collect()
+    if others:
+        names = ", ".join(block.name for block in others)
+        raise damaged(source, manifest.date, f"the SHA-256 of {names} is not the manifest's")
 
 
 def _counts(checked: DataFrame) -> dict[str, int]:

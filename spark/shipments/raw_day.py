@@ -71,20 +71,25 @@ def read_manifest(source: str, date: dt.date) -> Manifest:
     try:
         manifest = _manifest_from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RawDataDamaged(_damaged(folder, date, f"its manifest cannot be read ({error!r})")) from error
+        raise damaged(source, date, f"its manifest cannot be read ({error!r})") from error
     if manifest.date != date:
-        raise RawDataDamaged(_damaged(folder, date, f"its manifest is of {manifest.date}"))
+        raise damaged(source, date, f"its manifest is of {manifest.date}")
     if sum(block.rows for block in manifest.blocks) != manifest.rows:
-        raise RawDataDamaged(_damaged(folder, date, "the rows of its manifest's blocks do not add up"))
-    _check_sizes(folder, manifest)
+        raise damaged(source, date, "the rows of its manifest's blocks do not add up")
+    _check_sizes(source, folder, manifest)
     return manifest
 
 
-def check_content(source: str, date: dt.date, block: BlockFile) -> None:
-    """Raise `RawDataDamaged` unless the block file's bytes are those of the manifest."""
-    folder = open_folder(day_uri(source, date))
-    if hashlib.sha256(folder.read(block.name)).hexdigest() != block.sha256:
-        raise RawDataDamaged(_damaged(folder, date, f"the SHA-256 of {block.name} is not the manifest's"))
+def has_content(source: str, date: dt.date, block: BlockFile) -> bool:
+    """Whether the block file's bytes are those of the manifest. Reads the whole file."""
+    content = open_folder(day_uri(source, date)).read(block.name)
+    return hashlib.sha256(content).hexdigest() == block.sha256
+
+
+def damaged(source: str, date: dt.date, what: str) -> RawDataDamaged:
+    """The error that says what is wrong with the day, and what to do."""
+    uri = day_uri(source, date)
+    return RawDataDamaged(f"The raw data in {uri} is damaged: {what}. Run data_generator.py --date {date} again.")
 
 
 def manifest_to_json(manifest: Manifest) -> bytes:
@@ -102,18 +107,14 @@ def _manifest_from_json(content: bytes) -> Manifest:
     return Manifest(**document)
 
 
-def _check_sizes(folder: Folder, manifest: Manifest) -> None:
+def _check_sizes(source: str, folder: Folder, manifest: Manifest) -> None:
     found = {name: size for name, size in folder.sizes().items() if is_block_name(name)}
     named = {block.name: block.bytes for block in manifest.blocks}
     for name in sorted(found.keys() | named.keys()):
         if name not in found:
-            raise RawDataDamaged(_damaged(folder, manifest.date, f"{name} is missing"))
+            raise damaged(source, manifest.date, f"{name} is missing")
         if name not in named:
-            raise RawDataDamaged(_damaged(folder, manifest.date, f"its manifest does not name {name}"))
+            raise damaged(source, manifest.date, f"its manifest does not name {name}")
         if found[name] != named[name]:
             difference = f"{name} has {found[name]} bytes, its manifest says {named[name]}"
-            raise RawDataDamaged(_damaged(folder, manifest.date, difference))
-
-
-def _damaged(folder: Folder, date: dt.date, what: str) -> str:
-    return f"The raw data in {folder.uri} is damaged: {what}. Run data_generator.py --date {date} again."
+            raise damaged(source, manifest.date, difference)

@@ -1,10 +1,12 @@
 """The jobs' Spark session, and what a job looks like from outside: exit codes and its last line."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from shipments.errors import ShipmentsError
@@ -34,15 +36,29 @@ def run_job(name: str, job: Callable[[SparkSession], dict[str, Any]]) -> int:
     """Run `job` in a session and print what it did as one line of JSON; return the process's exit code.
 
     The line is information for whoever reads the log: success is the exit code alone. A failure of the data or the
-    storage is a sentence on stderr and 1; a defect keeps its traceback.
+    storage is a sentence and 1; a defect keeps its traceback. (spark-submit shows a driver's stderr as its own stdout.)
     """
     spark = open_session(name)
     try:
         done = job(spark)
-    except ShipmentsError as error:
-        print(f"{name}: {error}", file=sys.stderr, flush=True)
+    except (ShipmentsError, Py4JJavaError) as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        print(f"{name}: {sentence}", file=sys.stderr, flush=True)
         return 1
     finally:
         spark.stop()
     print(json.dumps(done), flush=True)
     return 0
+
+
+def _sentence(error: ShipmentsError | Py4JJavaError) -> str | None:
+    """What the error says to a user; None when it is a defect.
+
+    An error of ours that was raised in a Python worker arrives as text at the end of a Java exception's message.
+    """
+    if isinstance(error, ShipmentsError):
+        return str(error)
+    from_worker = re.search(r"^shipments\.errors\.\w+: (.+)$", str(error), re.MULTILINE)
+    return from_worker and from_worker[1]

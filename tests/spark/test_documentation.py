@@ -1,0 +1,40 @@
+"""`docs/data.md` says what is so: columns, types and rules are those that are declared and written."""
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import pytest
+
+from shipments import tables
+from shipments.look_back import look_back_of
+from shipments.rules import RULES
+from shipments.schema import RAW_COLUMNS, RAW_DDL
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text()
+
+
+def table_after(heading):
+    """The cells of the first Markdown table after a heading or comment, without its head."""
+    after = TEXT.split(heading, 1)[1]
+    lines = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)[0].splitlines()
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
+
+
+def test_raw_columns():
+    assert table_after("<!-- raw columns") == [(c.name, c.sql_type, c.meaning) for c in RAW_COLUMNS]
+
+
+def test_rules():
+    assert table_after("<!-- rules") == [(rule.name, rule.why) for rule in RULES]
+
+
+@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
+def test_table_columns(spark, table):
+    shipments = tables.measured(spark.createDataFrame([], RAW_DDL))
+    written = table.build(shipments, dt.date(2026, 1, 31))
+    look_back = look_back_of(table)
+    if look_back is not None:
+        written = look_back.add(written)
+    documented = [cells[:2] for cells in table_after(f"### {table.name}\n")]
+    assert documented == [(field.name, field.dataType.simpleString()) for field in written.schema]

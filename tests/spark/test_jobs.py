@@ -1,0 +1,122 @@
+"""The jobs as they are started: arguments refused before anything is touched, exit codes, and the whole way on disk."""
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import data_generator
+import data_processor
+from shipments import arguments
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+GENERATOR = {"--date": "2026-01-31", "--rows": "10", "--target": "s3://bucket/raw"}
+PROCESSOR = {"--date": "2026-01-31", "--source": "s3://bucket/raw", "--target": "s3://bucket/tables"}
+
+
+def command_line(options):
+    return [word for option in options.items() for word in option]
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "message"),
+    [
+        (data_generator, {"--date": "31.01.2026"}, "`31.01.2026` is not a date of the form YYYY-MM-DD"),
+        (data_generator, {"--date": "2026-02-30"}, "`2026-02-30` is not a date"),
+        (data_generator, {"--rows": "-1"}, "`-1` is not a number of rows"),
+        (data_generator, {"--rows": "many"}, "`many` is not a number of rows"),
+        (data_generator, {"--rows": "1000000001"}, "between 0 and 1000000000"),
+        (data_generator, {"--seed": "-5"}, "`-5` is not a seed"),
+        (data_generator, {"--broken-share": "1.5"}, "`1.5` is not a share between 0 and 1"),
+        (data_generator, {"--broken-share": "nan"}, "`nan` is not a share between 0 and 1"),
+        (data_generator, {"--target": "http://bucket/raw"}, "is neither `s3://bucket/prefix` nor `file:///"),
+        (data_generator, {"--target": "/tmp/raw"}, "is neither"),
+        (data_generator, {"--colour": "blue"}, "unrecognized arguments"),
+        (data_processor, {"--source": "s3:///raw"}, "is neither"),
+        (data_processor, {"--target": "file://host/tables"}, "is neither"),
+        (data_processor, {"--date": "today"}, "`today` is not a date"),
+    ],
+)
+def test_what_is_not_well_formed_is_refused_in_a_sentence(monkeypatch, capsys, job, options, message):
+    monkeypatch.setattr(job, "run_job", lambda *_: pytest.fail("the job was started"))
+    valid = GENERATOR if job is data_generator else PROCESSOR
+    with pytest.raises(SystemExit) as refused:
+        job.main(command_line(valid | options))
+    assert refused.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(("job", "options"), [(data_generator, GENERATOR), (data_processor, PROCESSOR)])
+def test_an_option_that_is_missing_is_named(capsys, job, options):
+    with pytest.raises(SystemExit, match="2"):
+        job.main(command_line({name: value for name, value in options.items() if name != "--date"}))
+    assert "--date" in capsys.readouterr().err
+
+
+def test_arguments_are_read():
+    assert arguments.day("2026-01-31") == dt.date(2026, 1, 31)
+    assert arguments.row_count("0") == 0
+    assert arguments.share("0.01") == 0.01
+    assert arguments.folder("s3://bucket/a/b/") == "s3://bucket/a/b"
+    assert arguments.folder("s3://bucket") == "s3://bucket"
+    assert arguments.folder("file:///tmp/raw/") == "file:///tmp/raw"
+
+
+def test_a_day_by_spark_submit(spark_environment, tmp_path):
+    """As a step does it: the library from a zip file, nothing of the checkout on Python's path."""
+    library = tmp_path / "shipments.zip"
+    with zipfile.ZipFile(library, "w") as archive:
+        for module in sorted((REPOSITORY / "spark" / "shipments").glob("*.py")):
+            archive.write(module, f"shipments/{module.name}")
+    environment = {name: value for name, value in spark_environment.items() if name != "PYTHONPATH"}
+    environment |= {"PYSPARK_SUBMIT_ARGS": "", "PYSPARK_DRIVER_PYTHON": sys.executable}
+    settings = spark_environment["PYSPARK_SUBMIT_ARGS"].removesuffix("pyspark-shell").split()
+    jobs = tmp_path / "jobs"
+    jobs.mkdir()
+
+    def submit(job, *options):
+        (jobs / job).write_text((REPOSITORY / "spark" / job).read_text())
+        command = [f"{environment['SPARK_HOME']}/bin/spark-submit", *settings, "--py-files", str(library)]
+        command += [str(jobs / job), "--date", "2026-01-31", *options]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        return done.returncode, done.stdout, done.stderr
+
+    raw, tables = (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri()
+    code, stdout, _ = submit("data_processor.py", "--source", raw, "--target", tables)
+    assert code == 1
+    # spark-submit writes what the driver's Python says on stderr to its own stdout.
+    assert stdout.splitlines()[-1].startswith(f"data_processor: There is no {raw}/ship_date=2026-01-31/manifest.json")
+    assert "Traceback" not in stdout
+
+    code, stdout, stderr = submit("data_generator.py", "--rows", "500", "--target", raw, "--broken-share", "0.1")
+    assert code == 0, stderr
+    generated = json.loads(stdout.splitlines()[-1])
+
+    code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables)
+    assert code == 0, stderr
+    processed = json.loads(stdout.splitlines()[-1])
+    assert processed["rows"] == generated["rows"] == 500
+    assert processed["quarantined_by_rule"] == generated["injected"]
+    assert processed["accepted"] + processed["quarantined"] == 500
+    assert processed["tables"]["warehouse_demand"] == 288
+    assert processed["stale_days"] == []
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
+        "_quarantine", "carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand",
+    ]  # fmt: skip
+
+
+def test_what_fails_in_a_worker_is_a_sentence_too(spark, capsys, monkeypatch, tmp_path):
+    (tmp_path / "raw").write_text("a file where the folder should be")
+    monkeypatch.setattr("shipments.session.open_session", lambda _: spark)
+    monkeypatch.setattr(type(spark), "stop", lambda _: None)
+    options = GENERATOR | {"--target": f"{(tmp_path / 'raw').as_uri()}/inside"}
+    assert data_generator.main(command_line(options)) == 1
+    told = capsys.readouterr().err
+    assert "data_generator: Could not" in told
+    assert "Traceback" not in told.split("data_generator: Could not")[1]

@@ -1,0 +1,173 @@
+"""A processed day: every value is what DuckDB makes of the raw files, and other days stay as they are."""
+
+import datetime as dt
+import json
+
+import oracle
+import pytest
+
+from shipments.errors import RawDataDamaged, RawDataMissing, RowsUnaccounted
+from shipments.processing import QUARANTINE, check_accounted, process
+from shipments.rules import RULES
+
+TABLE_NAMES = (*sorted(oracle.GRAIN),)
+DAYS = [dt.date(2026, 2, 26), dt.date(2026, 2, 27), dt.date(2026, 3, 1), dt.date(2026, 3, 5)]  # with gaps
+SEEDS = (42, 7)
+
+
+def files(source, date):
+    return [str(file) for file in sorted((source / f"ship_date={date}").glob("block-*.parquet"))]
+
+
+def stored(spark, target, date=None):
+    """Table name → rows as dictionaries, of one date or of all."""
+    tables = {}
+    for name in TABLE_NAMES:
+        table = spark.read.format("delta").load(f"{target.as_uri()}/{name}")
+        rows = table.collect() if date is None else table.where(table.ship_date == date).collect()
+        tables[name] = [row.asDict() for row in rows]
+    return tables
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def platform(request, spark, make_day, tmp_path_factory):
+    """Four days, generated and processed in order, the last of two blocks: (source, target, manifests, results)."""
+    root = tmp_path_factory.mktemp(f"seed-{request.param}")
+    source, target = root / "raw", root / "tables"
+    manifests, results = {}, {}
+    for number, date in enumerate(DAYS):
+        rows = 52_000 if date == DAYS[-1] else 2_000 + 500 * number
+        manifests[date] = make_day(source.as_uri(), date, rows, seed=request.param)
+        results[date] = process(spark, date, source.as_uri(), target.as_uri())
+    return source, target, manifests, results
+
+
+@pytest.mark.parametrize("date", DAYS, ids=str)
+def test_every_value_is_the_oracles(spark, platform, date):
+    source, target, _, _ = platform
+    expected = oracle.expected_tables({day: files(source, day) for day in DAYS if day <= date}, date)
+    actual = stored(spark, target, date)
+    told = [line for name in TABLE_NAMES for line in oracle.differences(name, expected[name], actual[name])]
+    assert told == []
+    assert all(expected[name] for name in TABLE_NAMES)
+
+
+def test_what_was_injected_is_what_is_quarantined(platform):
+    _, _, manifests, results = platform
+    for date in DAYS:
+        assert results[date].quarantined_by_rule == manifests[date].injected
+        assert results[date].rows == manifests[date].rows == results[date].accepted + results[date].quarantined
+
+
+def test_running_a_day_again_changes_no_row(spark, platform):
+    source, target, _, results = platform
+    before = stored(spark, target)
+    again = process(spark, DAYS[1], source.as_uri(), target.as_uri())
+    assert again == results[DAYS[1]]
+    for name, rows in stored(spark, target).items():
+        key = oracle.GRAIN[name]
+        in_order = [sorted(table, key=lambda row: [row[column] for column in key]) for table in (rows, before[name])]
+        assert in_order[0] == in_order[1]
+
+
+def test_an_earlier_day_that_changes_makes_later_ones_stale(spark, make_day, tmp_path):
+    source, target = (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri()
+    days = [dt.date(2026, 5, day) for day in (1, 2, 7, 8)]
+    for date in days:
+        make_day(source, date, rows=300)
+        assert process(spark, date, source, target).stale_days == []
+    others = {
+        name: [r for r in rows if r["ship_date"] != days[0]]
+        for name, rows in stored(spark, tmp_path / "tables").items()
+    }
+
+    make_day(source, days[0], rows=400)
+    assert process(spark, days[0], source, target).stale_days == days[1:3]
+    after = stored(spark, tmp_path / "tables")
+    for name in TABLE_NAMES:
+        assert oracle.differences(name, others[name], [r for r in after[name] if r["ship_date"] != days[0]]) == []
+
+    assert process(spark, days[1], source, target).stale_days == []
+    assert process(spark, days[0], source, target).stale_days == [days[2]]
+    assert process(spark, days[2], source, target).stale_days == []
+    assert process(spark, days[0], source, target).stale_days == []
+
+
+@pytest.mark.parametrize(("rows", "broken_share"), [(0, 0.0), (40, 1.0), (1, 0.0)])
+def test_a_day_of_next_to_nothing(spark, make_day, tmp_path, rows, broken_share):
+    date = DAYS[0]
+    manifest = make_day((tmp_path / "raw").as_uri(), date, rows=rows, broken_share=broken_share)
+    done = process(spark, date, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    assert done.quarantined_by_rule == manifest.injected
+    expected = oracle.expected_tables({date: files(tmp_path / "raw", date)}, date)
+    actual = stored(spark, tmp_path / "tables")
+    assert [line for name in TABLE_NAMES for line in oracle.differences(name, expected[name], actual[name])] == []
+
+
+def test_a_day_without_a_manifest_is_missing(spark, make_day, tmp_path):
+    make_day((tmp_path / "raw").as_uri(), DAYS[0], rows=10)
+    (tmp_path / "raw" / f"ship_date={DAYS[0]}" / "manifest.json").unlink()
+    with pytest.raises(RawDataMissing, match=r"Run data_generator.py --date 2026-02-26 first"):
+        process(spark, DAYS[0], (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    assert not (tmp_path / "tables").exists()
+
+
+def _longer(day):
+    with (day / "block-00000.parquet").open("ab") as file:
+        file.write(b"!")
+
+
+def _other_manifest(change):
+    def damage(day):
+        manifest = json.loads((day / "manifest.json").read_text())
+        change(manifest)
+        (day / "manifest.json").write_text(json.dumps(manifest))
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda day: (day / "block-00000.parquet").unlink(), "block-00000.parquet is missing"),
+        (lambda day: (day / "block-00007.parquet").write_bytes(b""), "does not name block-00007.parquet"),
+        (_longer, "its manifest says"),
+        (lambda day: (day / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda day: (day / "manifest.json").write_text("[]"), "cannot be read"),
+        (_other_manifest(lambda manifest: manifest.update(format=2)), "its format is not 1"),
+        (_other_manifest(lambda manifest: manifest.update(date="2026-02-27")), "its manifest is of 2026-02-27"),
+        (_other_manifest(lambda manifest: manifest.update(rows=11)), "do not add up"),
+    ],
+)
+def test_damage_is_found_before_anything_is_written(spark, make_day, tmp_path, damage, message):
+    make_day((tmp_path / "raw").as_uri(), DAYS[0], rows=10)
+    damage(tmp_path / "raw" / f"ship_date={DAYS[0]}")
+    with pytest.raises(RawDataDamaged, match=message):
+        process(spark, DAYS[0], (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    assert not (tmp_path / "tables").exists()
+
+
+def test_other_bytes_of_the_same_length_are_found(spark, make_day, tmp_path):
+    make_day((tmp_path / "raw").as_uri(), DAYS[0], rows=10)
+    file = tmp_path / "raw" / f"ship_date={DAYS[0]}" / "block-00000.parquet"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RawDataDamaged, match=r"SHA-256 of block-00000\.parquet is not the manifest's"):
+        process(spark, DAYS[0], (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    assert not (tmp_path / "tables").exists()
+
+
+def test_rows_that_went_astray_end_the_run():
+    check_accounted(100, 98, 2)
+    with pytest.raises(RowsUnaccounted, match="100 raw rows, but 98 were accepted and 1 quarantined, 99 together"):
+        check_accounted(100, 98, 1)
+
+
+def test_the_quarantine_is_the_raw_row_as_it_is(spark, platform):
+    _, target, manifests, _ = platform
+    rows = stored(spark, target, DAYS[0])[QUARANTINE]
+    assert len(rows) == sum(manifests[DAYS[0]].injected.values())
+    assert {rule for row in rows for rule in row["broken_rules"]} == {rule.name for rule in RULES}
+    assert all(row["weight_kg"] < 0 for row in rows if "negative_weight" in row["broken_rules"])
+    assert all(row["carrier"] is None for row in rows if "missing_carrier" in row["broken_rules"])
