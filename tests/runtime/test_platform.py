@@ -115,7 +115,7 @@ def test_a_second_up_does_nothing_and_takes_no_time(drydock, home):
 
     assert up.returncode == 0
     assert "The platform was up already, and is healthy: nothing to do." in up.stdout
-    assert time.monotonic() - begun_at < 5
+    assert time.monotonic() - begun_at < 10  # two seconds on an idle machine
     assert (home / "run" / "processes.json").read_text() == before
 
 
