@@ -8,7 +8,7 @@ import psutil
 
 from drydock import processes, settings
 from drydock.errors import ServiceFailed
-from drydock.supervision import Supervisor, waves
+from drydock.supervision import Supervisor, socket_path, waves
 
 SUPERVISOR = "supervisord"
 STOP_SECONDS = 60.0
@@ -47,8 +47,12 @@ def end_leftovers(paths: settings.Paths) -> list[str]:
 
 def forget(paths: settings.Paths) -> None:
     """Remove the notes about a platform that runs no more."""
-    for name in ("processes.json", "platform.json", "supervisor.sock"):
+    for name in ("processes.json", "platform.json"):
         (paths.run / name).unlink(missing_ok=True)
+    socket_file = socket_path(paths)
+    socket_file.unlink(missing_ok=True)
+    if socket_file.parent != paths.run and socket_file.parent.exists():
+        socket_file.parent.rmdir()
 
 
 def _strays(supervisor: Supervisor, paths: settings.Paths) -> dict[psutil.Process, str]:

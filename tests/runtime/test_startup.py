@@ -13,9 +13,9 @@ import pytest
 import tiny_platform
 from tiny_platform import alive, notes, tiny
 
-from drydock import lock, processes, startup
+from drydock import lock, processes, startup, teardown
 from drydock.errors import DrydockError, PortTaken, ServiceFailed
-from drydock.supervision import Supervisor
+from drydock.supervision import Supervisor, socket_path
 
 
 def wait_for(condition, what, seconds=15):
@@ -197,5 +197,6 @@ def test_a_home_with_a_long_path(paths, free_ports):
         startup.bring_up(deep, [tiny(deep, "first", 1, free_ports[0])])
         assert Supervisor(deep).states()["first"].is_up
     finally:
-        startup.teardown.end_all(deep)
+        teardown.end_all(deep)
     assert processes.running(deep) == {}
+    assert not socket_path(deep).parent.exists()
