@@ -4,6 +4,8 @@ In the opposite order of its start: what a service left behind (a step, a Spark 
 the services that it needs to end well. Works on what is there, also after the supervisor was killed.
 """
 
+from contextlib import suppress
+
 import psutil
 
 from drydock import processes, settings
@@ -51,8 +53,9 @@ def forget(paths: settings.Paths) -> None:
         (paths.run / name).unlink(missing_ok=True)
     socket_file = socket_path(paths)
     socket_file.unlink(missing_ok=True)
-    if socket_file.parent != paths.run and socket_file.parent.exists():
-        socket_file.parent.rmdir()
+    if socket_file.parent != paths.run:
+        with suppress(OSError):  # never made, or not empty
+            socket_file.parent.rmdir()
 
 
 def _strays(supervisor: Supervisor, paths: settings.Paths) -> dict[psutil.Process, str]:
