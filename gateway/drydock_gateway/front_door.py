@@ -185,7 +185,8 @@ def _sentence(status: int, sentence: str) -> Answer:
 def _log(context: RequestContext, answer: Answer, seconds: float) -> None:
     """One line, in the style of LocalStack's own."""
     principal = context.get("principal")
-    what = context.request.headers.get("X-Amz-Target") or f"{context.request.method} {context.request.path}"
+    path = context.request.environ["RAW_URI"].partition("?")[0]  # still encoded: no line end gets into the log
+    what = context.request.headers.get("X-Amz-Target") or f"{context.request.method} {path}"
     LOG.info(
         "%s => %d%s%s, %d ms",
         what,

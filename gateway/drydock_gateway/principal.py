@@ -1,6 +1,6 @@
 """Callers, and the keys that prove them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -17,9 +17,6 @@ class Principal:
 @dataclass(frozen=True)
 class Key:
     principal: Principal
-    secret_access_key: str
-    token: str | None = None
+    secret_access_key: str = field(repr=False)  # never in a log
+    token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
-
-    def __repr__(self) -> str:
-        return f"Key({self.principal.access_key_id})"  # never a secret in a log

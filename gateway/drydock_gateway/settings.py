@@ -4,13 +4,21 @@ DRYDOCK_OPERATOR_KEY_FILE     JSON {"access_key_id": â€¦, "secret_access_key": â
 DRYDOCK_GATEWAY_SECRET_FILE   text, at least 32 bytes: shared with the control plane
 DRYDOCK_EMR_URL               the control plane, http://127.0.0.1:8088
 DRYDOCK_GATEWAY_HOSTS         optional, comma-separated: names besides loopback's under which the gateway is called
-GATEWAY_LISTEN                LocalStack's own: where to listen, 127.0.0.1:4566
+
+LocalStack reads its own variables. Those that matter, and why:
+
+GATEWAY_LISTEN=127.0.0.1:4566, GATEWAY_SERVER=drydock, SERVICES=s3,iam,sts,ec2
+FILESYSTEM_ROOT, TEMP, XDG_CACHE_HOME, CONFIG_DIR, HOME   folders of ours, or its files go to /var/lib, /tmp and ~
+OVERRIDE_IN_DOCKER=0          or it ignores FILESYSTEM_ROOT in a container
+DISABLE_EVENTS=1, SKIP_SSL_CERT_DOWNLOAD=1, DNS_ADDRESS=0   or it looks for its maker's servers at start
+DISABLE_CORS_CHECKS=1         its check takes S3A's Referer for an origin; the front door has one of its own
+DISABLE_CORS_HEADERS=1        no page may read what is answered
 """
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from drydock_gateway.errors import ConfigurationError
@@ -21,8 +29,8 @@ MINIMUM_SECRET_BYTES = 32  # what HS256 asks of its key (RFC 7518, section 3.2)
 @dataclass(frozen=True)
 class Settings:
     operator_access_key_id: str
-    operator_secret_access_key: str
-    gateway_secret: str
+    operator_secret_access_key: str = field(repr=False)
+    gateway_secret: str = field(repr=False)
     emr_url: str
     extra_hosts: frozenset[str]
 

@@ -1,6 +1,8 @@
 """What reaches LocalStack and what does not: hosts, origins, internal paths, addresses."""
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 from typing import Any
@@ -198,6 +200,20 @@ def test_websockets_are_refused(gateway: Gateway) -> None:
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
     assert gateway.send("GET", "/", upgrade).status in (400, 403)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl, which speaks HTTP/2")
+@pytest.mark.parametrize(("host", "status"), [("localhost", "200"), ("evil.example", "403")])
+def test_http_2_is_guarded_too(gateway: Gateway, host: str, status: str) -> None:
+    command = ["curl", "--silent", "--http2-prior-knowledge", "--header", f"Host: {host}", "--output", os.devnull]
+    command += ["--write-out", "%{http_version} %{http_code}", f"{gateway.url}/_localstack/health"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.stdout == f"2 {status}"
+
+
+def test_a_path_writes_no_line_into_the_log(gateway: Gateway) -> None:
+    gateway.send("GET", "/things/key%0AINFO%20forged")
+    assert "\nINFO forged" not in gateway.log.read_text()
 
 
 def test_service_that_is_not_served(gateway: Gateway) -> None:

@@ -83,7 +83,8 @@ def stray_files() -> set[Path]:
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare to cut the network"
+    os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "ip", "curl"))),
+    reason="needs root, unshare, ip and curl to cut the network",
 )
 def test_it_starts_without_a_network(unreachable: Gateway) -> None:
     """In a network namespace with nothing but loopback; curl asks for its health from inside."""
