@@ -233,8 +233,11 @@ def _timestamp_of_headers(request: WireRequest) -> datetime:
 
 def _iso_timestamp(text: str) -> datetime | None:
     match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", text, re.ASCII)
+    if not match:
+        return None
+    year, month, day, hour, minute, second = map(int, match.groups())
     try:
-        return datetime(*map(int, match.groups()), tzinfo=UTC) if match else None  # type: ignore[arg-type]
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
 
