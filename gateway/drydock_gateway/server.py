@@ -4,6 +4,7 @@ LocalStack's own server ignores the host in GATEWAY_LISTEN and binds every inter
 """
 
 import gc
+import shutil
 import logging
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ class GuardedServer(TwistedRuntimeServer):
         except ConfigurationError as error:
             raise LocalstackExit(f"{error}\n", code=2) from error
         # A fixed folder in /tmp otherwise, the same for every LocalStack on the machine.
-        s3_provider.DEFAULT_S3_TMP_DIR = str(Path(config.dirs.tmp) / "s3")
+        objects = Path(config.dirs.tmp) / "s3"
+        shutil.rmtree(objects, ignore_errors=True)  # of a former process that was killed: nothing refers to them
+        s3_provider.DEFAULT_S3_TMP_DIR = str(objects)
         factory = _protocol_factory(gateway, ssl_creds)
         for address in listen:
             try:

@@ -74,20 +74,27 @@ def base_environment(paths: settings.Paths) -> dict[str, str]:
 def _gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
     secret_files = secrets.Secrets(paths.secrets)
     data = paths.data / "gateway"
+    temporary = data / "tmp"
     return Service(
         name="gateway",
         wave=1,
         command=(str(paths.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"),
         environment={
             **base_environment(paths),
+            "GATEWAY_SERVER": "drydock",  # without our package nothing starts, rather than unguarded on every interface
             "GATEWAY_LISTEN": f"{settings.LOOPBACK}:{ports.gateway}",
             "SERVICES": "s3,iam,sts,ec2",
             "DISABLE_EVENTS": "1",  # no telemetry
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DNS_ADDRESS": "0",
             "DISABLE_CORS_CHECKS": "1",  # it takes S3A's audit Referer for an origin; drydock_gateway checks instead
+            "DISABLE_CORS_HEADERS": "1",
+            "OVERRIDE_IN_DOCKER": "0",  # in a container it would put its files under /var/lib/localstack
             "FILESYSTEM_ROOT": str(data),
-            "TMPDIR": str(data / "tmp"),  # S3's larger objects are temporary files
+            "TEMP": str(temporary),  # S3's objects are spooled to temporary files
+            "XDG_CACHE_HOME": str(data / "cache"),
+            "CONFIG_DIR": str(data / "config"),
+            "HOME": str(data),
             "DRYDOCK_OPERATOR_KEY_FILE": str(secret_files.operator_key),
             "DRYDOCK_GATEWAY_SECRET_FILE": str(secret_files.gateway),
             "DRYDOCK_EMR_URL": ports.emr_url,
