@@ -76,6 +76,9 @@ def test(full: Annotated[bool, typer.Option("--full", help="The long and heavy o
     paths = settings.Paths()
     total, broken = Count(), []
     for suite in SUITES:
+        if not any((settings.REPOSITORY / folder).is_dir() for folder in suite.folders):
+            output.say(f"No tests in {', '.join(suite.folders)}.")
+            continue
         output.CONSOLE.rule(f"{', '.join(suite.folders)} in envs/{suite.environment}", align="left")
         report = paths.home / "reports" / f"tests-{suite.environment}.xml"
         report.unlink(missing_ok=True)
