@@ -125,12 +125,16 @@ def run(
             start_new_session=True,
         ) as child,
     ):
-        started = time.monotonic()
-        for event in _events(child):
-            if event is not None:
-                progress.note(event)
-            stopping = "stopping, " if signals.first is not None else ""
-            tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
+        try:
+            started = time.monotonic()
+            for event in _events(child):
+                if event is not None:
+                    progress.note(event)
+                stopping = "stopping, " if signals.first is not None else ""
+                tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
+        except BaseException:
+            child.terminate()  # nobody reads any more (a `| tee`, ended by the same Ctrl-C): the cluster ends, too
+            raise
         exit_code = child.wait()
     if exit_code != 0 and not progress.failures:
         progress.failures.append(f"The driver ended with exit code {exit_code}. What it wrote: `{log}`.")

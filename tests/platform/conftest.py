@@ -1,0 +1,54 @@
+"""One platform for the session: processes, data and ports of its own, the toolchain of the checkout."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drydock import settings
+from tests.platform.platform_rig import Platform
+
+TOOLCHAIN = ("cache", "cds", "envs", "java", "spark", "tools", "wheels")
+OFFSETS = range(6000, 14000, 200)
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """A platform that is up. At the end it is brought down, and nothing of it may be left."""
+    # Short: the supervisor's socket lies in it, and a socket's path has a hundred bytes.
+    home = Path(tempfile.mkdtemp(prefix="drydock-"))
+    for name in TOOLCHAIN:
+        if (settings.home() / name).exists():
+            (home / name).symlink_to(settings.home() / name)
+    platform = Platform(settings.Paths(home), settings.Ports(_free_offset()))
+    try:
+        up = platform.drydock("local-up")
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield platform
+    finally:
+        down = platform.drydock("local-down")
+        left = platform.everything_running()
+        shutil.rmtree(home)
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert left == []
+
+
+def _free_offset() -> int:
+    for offset in OFFSETS:
+        ports = settings.Ports(offset)
+        if all(map(_is_free, (ports.gateway, ports.emr, ports.history_server, ports.node_ui(1), ports.node_rpc(1)))):
+            return offset
+    raise RuntimeError(f"No offset of {OFFSETS} has all ports free.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,152 @@
+"""A running platform as its user sees it, and what is needed to break it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psutil
+
+from drydock import aws, processes, settings
+from drydock.supervision import Supervisor
+
+T = TypeVar("T")
+DEADLINE_SECONDS = 600
+NOT_ENDED = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
+# What only a step has: spark-submit's JVM, its executors, and the programs that they run.
+STEP_MARKS = ("SparkSubmit", "CoarseGrainedExecutorBackend", "pyspark.daemon", "data_generator", "data_processor")
+
+
+@dataclass
+class Verb:
+    """A `drydock` verb that runs in a process group of its own, as a terminal would start it."""
+
+    process: "subprocess.Popen[str]"
+    output: list[str] = field(default_factory=list)
+    _deaf: bool = False
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for(self, text: str) -> None:
+        """Until the verb has printed `text`."""
+        until(lambda: text in self.text or self.process.poll() is not None, f"`{text}` to be printed")
+        assert text in self.text, self.text
+
+    def ctrl_c(self) -> None:
+        """What a terminal does on Ctrl-C: SIGINT to every process of the group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def stop_reading(self) -> None:
+        """Close the verb's output after its next line."""
+        self._deaf = True
+
+    def end(self) -> int:
+        """Wait for the verb's end; its exit code."""
+        code = self.process.wait(DEADLINE_SECONDS)
+        self._reader.join(DEADLINE_SECONDS)
+        return code
+
+    @property
+    def text(self) -> str:
+        return "".join(self.output)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self.output.append(line)
+                if self._deaf:
+                    return
+
+
+@dataclass
+class Platform:
+    """A platform in a DRYDOCK_HOME of its own."""
+
+    paths: settings.Paths
+    ports: settings.Ports
+
+    def start(self, *arguments: str) -> Verb:
+        """Start `drydock ARGUMENTS`."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "drydock.cli", *arguments],
+            cwd=settings.REPOSITORY,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return Verb(process)
+
+    def drydock(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run `drydock ARGUMENTS` to its end."""
+        verb = self.start(*arguments)
+        return subprocess.CompletedProcess(arguments, verb.end(), verb.text, "")
+
+    def client(self, service: str) -> Any:
+        """boto3's client of a service, with the operator's key."""
+        return aws.operator_client(service, self.paths, self.ports)
+
+    def pid_of(self, service: str) -> int:
+        """The process id of a service."""
+        return Supervisor(self.paths).service_pids()[service]
+
+    def clusters(self, states: list[str] = NOT_ENDED) -> list[str]:
+        """Ids of the clusters in these states."""
+        return [cluster["Id"] for cluster in self.client("emr").list_clusters(ClusterStates=states)["Clusters"]]
+
+    def running_step(self) -> str:
+        """Wait until a step is RUNNING and its program too; the step's cluster."""
+        emr = self.client("emr")
+
+        def find() -> str | None:
+            for cluster_id in self.clusters(["RUNNING"]):
+                steps = emr.list_steps(ClusterId=cluster_id, StepStates=["RUNNING"])["Steps"]
+                if steps and self.step_processes():
+                    return str(cluster_id)
+            return None
+
+        return until(find, "a running step")
+
+    def everything_running(self) -> list[str]:
+        """Command lines of all that runs for this platform."""
+        commands = []
+        for process in processes.running(self.paths):
+            with suppress(psutil.NoSuchProcess):
+                commands.append(" ".join(process.cmdline()))
+        return commands
+
+    def step_processes(self) -> list[str]:
+        """Command lines of all that a step has started."""
+        return [command for command in self.everything_running() if any(mark in command for mark in STEP_MARKS)]
+
+    def assert_nothing_runs(self) -> None:
+        """No cluster lives, and no process of a step is left."""
+        assert self.clusters() == []
+        until(lambda: not self.step_processes(), "the step's processes to be gone", seconds=15)
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "DRYDOCK_HOME": str(self.paths.home),
+            "DRYDOCK_PORT_OFFSET": str(self.ports.offset),
+            "COLUMNS": "80",
+        }
+
+
+def until(find: Callable[[], T], what: str, seconds: float = DEADLINE_SECONDS) -> T:
+    """Wait until `find` finds something true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.1)
+    return found

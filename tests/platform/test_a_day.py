@@ -1,0 +1,103 @@
+"""A day through the whole platform, held against what DuckDB makes of the same raw files; and a day that is damaged."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from deltalake import DeltaTable, QueryBuilder
+
+from drydock import read_back
+from tests.platform.platform_rig import Platform
+from tests.spark import oracle
+
+DAY = date(2026, 3, 7)
+ROWS = 5000
+
+
+def test_a_demo_day_is_what_duckdb_makes_of_its_raw_files(platform: Platform, tmp_path: Path) -> None:
+    demo = platform.drydock("demo", f"--date={DAY}", f"--rows={ROWS}")
+
+    assert demo.returncode == 0, demo.stdout
+    assert "Demo done" in demo.stdout
+    assert "`make local-down` stops everything" in demo.stdout
+    platform.assert_nothing_runs()
+    expected = oracle.expected_tables({DAY: _raw_files(platform, tmp_path)}, DAY)
+    differences = [
+        difference
+        for table, rows in expected.items()
+        for difference in oracle.differences(table, rows, _rows(platform, table))
+    ]
+    assert differences == []
+    quarantined = len(expected[read_back.QUARANTINE])
+    shown = [line.split() for line in demo.stdout.splitlines()]
+    assert ["raw", "5,000"] in shown
+    assert ["accepted", f"{ROWS - quarantined:,}"] in shown
+    assert ["quarantined", str(quarantined), "0"] in shown
+
+
+def test_the_summary_fits_80_columns_but_for_addresses(platform: Platform) -> None:
+    shown = platform.drydock("summary", f"--date={DAY}")
+    assert shown.returncode == 0
+    assert [line for line in shown.stdout.splitlines() if len(line) > 80 and "s3://" not in line] == []
+    hosts = {node.host for node in platform.paths.nodes()[1:]}
+    assert any(host in shown.stdout for host in hosts)
+
+
+def test_a_table_that_is_missing_fails_the_summary(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    bucket, prefix = "spark-job-data-output", "route_efficiency/_delta_log/"
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    kept = {entry["Key"]: s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed}
+    for key in kept:
+        s3.delete_object(Bucket=bucket, Key=key)
+    try:
+        shown = platform.drydock("summary", f"--date={DAY}")
+    finally:
+        for key, body in kept.items():
+            s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert shown.returncode == 1
+    assert "route_efficiency: there is no Delta table at s3://spark-job-data-output/route_efficiency" in shown.stdout
+
+
+def test_rows_that_do_not_add_up_fail_the_summary(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    place = {"Bucket": "spark-job-data-source-1", "Key": f"data_source/shipment/ship_date={DAY}/manifest.json"}
+    body = s3.get_object(**place)["Body"].read()
+    s3.put_object(**place, Body=json.dumps(json.loads(body) | {"rows": ROWS + 1}))
+    try:
+        shown = platform.drydock("summary", f"--date={DAY}")
+    finally:
+        s3.put_object(**place, Body=body)
+    assert shown.returncode == 1
+    assert "5001 raw rows are not" in shown.stdout
+
+
+def test_a_day_that_never_ran_is_not_complete(platform: Platform) -> None:
+    shown = platform.drydock("summary", "--date=2020-01-01")
+    assert shown.returncode == 1
+    assert "there is no cluster of data-generation" in shown.stdout
+    assert "make run DATE=2020-01-01" in shown.stdout
+
+
+def _raw_files(platform: Platform, folder: Path) -> list[str]:
+    s3 = platform.client("s3")
+    files = []
+    prefix = f"data_source/shipment/ship_date={DAY}/block-"
+    for entry in s3.list_objects_v2(Bucket="spark-job-data-source-1", Prefix=prefix)["Contents"]:
+        file = folder / Path(entry["Key"]).name
+        file.write_bytes(s3.get_object(Bucket="spark-job-data-source-1", Key=entry["Key"])["Body"].read())
+        files.append(str(file))
+    return files
+
+
+def _rows(platform: Platform, name: str) -> list[dict[str, object]]:
+    options = read_back.storage_options(platform.paths, platform.ports)
+    table = DeltaTable(f"s3://spark-job-data-output/{name}", storage_options=options)
+    found = QueryBuilder().register("day", table).execute(f"SELECT * FROM day WHERE ship_date = DATE '{DAY}'")
+    rows = found.read_all().to_struct_array().to_pylist()
+    return [{column: _naive(value) for column, value in row.items()} for row in rows]
+
+
+def _naive(value: object) -> object:
+    """Timestamps as the oracle has them: in UTC, without saying so."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value

@@ -1,0 +1,146 @@
+"""Each stage of a day broken in turn: exit code, a sentence, no cluster alive, no process of a step left."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.platform.platform_rig import Platform, Verb, until
+
+DAY = "2026-03-08"
+INPUT = "spark-job-data-input"
+
+
+@pytest.fixture
+def day(platform: Platform) -> Iterator[Verb]:
+    """`drydock run` of a small day, just started."""
+    verb = platform.start("run", f"--date={DAY}", "--rows=1000")
+    yield verb
+    if verb.process.poll() is None:
+        verb.ctrl_c()
+        verb.end()
+
+
+def _assert_failed(verb: Verb, code: int) -> None:
+    assert verb.end() == code, verb.text
+    assert "Traceback" not in verb.text
+    assert verb.text.splitlines()[-1].startswith("✗ "), verb.text
+
+
+def test_a_generator_that_exits_1(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    place = {"Bucket": INPUT, "Key": "spark_app/data_generator.py"}
+    program = s3.get_object(**place)["Body"].read()
+    s3.put_object(**place, Body=b"import sys\nsys.exit('the harbour is closed')\n")
+    try:
+        verb = platform.start("run", f"--date={DAY}", "--rows=1000")
+        _assert_failed(verb, 1)
+    finally:
+        s3.put_object(**place, Body=program)
+    assert "the harbour is closed" in verb.text
+    assert f"Generating {DAY} on cluster j-" in verb.text
+    assert "is FAILED" in verb.text
+    platform.assert_nothing_runs()
+
+
+def test_a_termination_that_is_refused(platform: Platform, day: Verb) -> None:
+    emr = platform.client("emr")
+    cluster_id = platform.running_step()
+    emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=True)
+    day.ctrl_c()  # while the step runs: it must not go on when its cluster cannot be ended
+    _assert_failed(day, 130)
+    assert f"Cluster {cluster_id} is still alive: ValidationException" in day.text
+    assert "termination protected" in day.text
+    assert "Its steps were cancelled" in day.text
+    until(lambda: not platform.step_processes(), "the cancelled step to be gone", seconds=30)
+    assert platform.clusters() == [cluster_id]
+    emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    until(lambda: not platform.clusters(), "the cluster to end")
+
+
+def test_ctrl_c_while_the_cluster_is_created(platform: Platform, day: Verb) -> None:
+    until(platform.clusters, "a cluster")
+    day.ctrl_c()
+    _assert_failed(day, 130)
+    assert f"Stopped while generating {DAY}. Stopped by SIGINT. No cluster of this run is alive." in day.text
+    platform.assert_nothing_runs()
+
+
+def test_ctrl_c_in_generator_and_processor(platform: Platform, day: Verb) -> None:
+    platform.running_step()
+    day.ctrl_c()
+    _assert_failed(day, 130)
+    assert f"Stopped while generating {DAY}." in day.text
+    platform.assert_nothing_runs()
+
+    again = platform.start("run", f"--date={DAY}", "--rows=1000")
+    again.wait_for(f"Generated {DAY}")
+    platform.running_step()
+    again.ctrl_c()
+    again.ctrl_c()  # an impatient user
+    _assert_failed(again, 130)
+    assert f"Stopped while processing {DAY}." in again.text
+    platform.assert_nothing_runs()
+
+
+def test_ctrl_c_in_the_summary(platform: Platform) -> None:
+    gateway = platform.pid_of("gateway")
+    os.kill(gateway, signal.SIGSTOP)  # the summary waits for it, for as long as the test needs
+    try:
+        verb = platform.start("summary", f"--date={DAY}")
+        verb.wait_for(f"Reading {DAY} back")
+        verb.ctrl_c()
+        _assert_failed(verb, 130)
+    finally:
+        os.kill(gateway, signal.SIGCONT)
+
+
+def test_a_driver_that_is_killed_leaves_no_cluster(platform: Platform, day: Verb) -> None:
+    """Nobody is left to end the cluster but the verb that had started the driver."""
+    platform.running_step()
+    [driver] = until(lambda: _drivers(day), "the driver")
+    os.kill(driver, signal.SIGKILL)
+    _assert_failed(day, 1)
+    assert "The driver ended with exit code -9." in day.text
+    platform.assert_nothing_runs()
+
+
+def test_a_reader_that_is_gone(platform: Platform, day: Verb) -> None:
+    """As with `make run | tee log`, whose tee a Ctrl-C ends first."""
+    until(platform.clusters, "a cluster")
+    day.stop_reading()
+    assert day.process.wait(120) == 1
+    assert "Traceback" not in day.text
+    platform.assert_nothing_runs()
+
+
+def test_a_gateway_that_is_gone(platform: Platform, day: Verb) -> None:
+    """It comes back, and has forgotten everything: the driver's session, the roles, the buckets."""
+    cluster_id = platform.running_step()
+    os.kill(platform.pid_of("gateway"), signal.SIGKILL)
+    _assert_failed(day, 1)
+    assert cluster_id in day.text
+    platform.assert_nothing_runs()
+    up = platform.drydock("local-up")
+    assert up.returncode == 0, up.stdout
+    assert "Lost" in up.stdout
+
+
+def test_ctrl_c_while_the_platform_comes_up(platform: Platform) -> None:
+    assert platform.drydock("local-down").returncode == 0
+    verb = platform.start("demo", f"--date={DAY}", "--rows=1000")
+    verb.wait_for("✓ gateway")
+    verb.ctrl_c()
+    _assert_failed(verb, 130)
+    assert platform.everything_running() == []
+
+
+def _drivers(verb: Verb) -> list[int]:
+    return [
+        child.pid
+        for child in psutil.Process(verb.process.pid).children()
+        if any("drydock-driver" in argument for argument in child.cmdline())
+    ]
