@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drydock.toolchain import plan
 
 WANTED = (3, 11)
-NEEDED_GIGABYTES = 4  # 2.2 when set up, and what a few days of data take
+NEEDED_GIGABYTES = 4  # 1.9 when set up, and what a few days of data take
 
 
 def main() -> int:
