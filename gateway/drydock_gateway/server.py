@@ -4,8 +4,8 @@ LocalStack's own server ignores the host in GATEWAY_LISTEN and binds every inter
 """
 
 import gc
-import shutil
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
