@@ -26,6 +26,8 @@ VERBS = (
     "lock-jars",
 )
 
+INTERRUPTED = 130
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -45,9 +47,10 @@ def main() -> None:
     except DrydockError as error:
         output.fail(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        output.fail("Interrupted.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer has turned Ctrl-C into this, and says nothing
+            output.fail("Interrupted.")
+        raise
 
 
 if __name__ == "__main__":

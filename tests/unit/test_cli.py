@@ -1,0 +1,59 @@
+"""`drydock`: how a verb ends, for whoever called it."""
+
+import sys
+
+import pytest
+import typer
+
+from drydock import cli
+from drydock.errors import SetupError
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+def failing() -> None:
+    raise SetupError("The network is gone. Mend it.")
+
+
+def defective() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch):
+    """Run one verb as `drydock VERB` does; returns its exit code."""
+
+    def run_verb(verb) -> int:
+        monkeypatch.setattr(cli, "app", typer.Typer(pretty_exceptions_enable=False))
+        monkeypatch.setattr(cli, "VERBS", ())
+        cli.app.command(verb.__name__)(verb)
+        monkeypatch.setattr(sys, "argv", ["drydock"])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code
+
+    return run_verb
+
+
+def test_ctrl_c_is_said_and_has_its_exit_code(run, capsys: pytest.CaptureFixture[str]):
+    assert run(interrupted) == 130
+    assert capsys.readouterr().err.strip() == "✗ Interrupted."
+
+
+def test_a_user_s_error_is_a_sentence_and_no_traceback(run, capsys: pytest.CaptureFixture[str]):
+    assert run(failing) == 1
+    assert capsys.readouterr().err == "✗ The network is gone. Mend it.\n"
+
+
+def test_a_defect_keeps_its_traceback(run):
+    with pytest.raises(ZeroDivisionError):
+        run(defective)
+
+
+def test_every_verb_can_be_imported_and_has_help():
+    for verb in cli.VERBS:
+        name = verb.replace("-", "_")
+        module = __import__(f"drydock.{name}", fromlist=[name])
+        assert getattr(module, name).__doc__, verb
