@@ -17,7 +17,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> settings.Ports:
 
 
 def test_every_service_is_in_the_picture_and_in_the_table() -> None:
-    X
+    drawn = set(re.findall(r'^\s+\w+\["([\w-]+)', PICTURE, re.MULTILINE))
     for name in services.names(settings.Paths()):
         assert name in drawn
         assert f"`{name}`" in ARCHITECTURE
