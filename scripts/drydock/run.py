@@ -17,8 +17,9 @@ from drydock.driver_process import Signals
 from drydock.errors import NotRunning, RunFailed, Stopped
 from drydock.supervision import Supervisor
 
-# The driver waits for the endpoint and for the cluster's end by itself; this is for what it could not see to.
-LEFTOVER_SECONDS = 30
+# For what the driver could not see to. A node that cannot deliver its last logs tries for half a minute.
+LEFTOVER_SECONDS = 120
+SILENCE_SECONDS = 30
 POLL_SECONDS = 1.0
 ALIVE_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
 
@@ -67,13 +68,17 @@ def end_leftovers(paths: settings.Paths, ports: settings.Ports, run_id: str) -> 
     Returns a sentence about what is left, for people.
     """
     emr = aws.operator_client("emr", paths, ports)
-    deadline = time.monotonic() + LEFTOVER_SECONDS
+    begun_at = answered_at = time.monotonic()
+    ended: set[str] = set()
     while True:
         try:
             alive = _alive_clusters(emr, run_id)
+            answered_at = time.monotonic()
             if not alive:
-                return "No cluster of this run is alive."
+                since = f" (ended since, with the operator's key: {', '.join(sorted(ended))})" if ended else ""
+                return f"No cluster of this run is alive{since}."
             emr.terminate_job_flows(JobFlowIds=alive)
+            ended |= set(alive)
             left = f"Still alive: {', '.join(alive)}."
         except ClientError as error:
             left = f"Clusters of this run may be alive: {error}."
@@ -81,7 +86,8 @@ def end_leftovers(paths: settings.Paths, ports: settings.Ports, run_id: str) -> 
                 return f"{left} {_WAY_OUT}"
         except BotoCoreError as error:
             left = f"Clusters of this run may be alive, EMR does not answer: {error}."
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now - begun_at >= LEFTOVER_SECONDS or now - answered_at >= SILENCE_SECONDS:
             return f"{left} {_WAY_OUT}"
         time.sleep(POLL_SECONDS)
 

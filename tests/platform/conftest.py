@@ -19,7 +19,7 @@ OFFSETS = range(6000, 14000, 200)
 def platform() -> Iterator[Platform]:
     """A platform that is up. At the end it is brought down, and nothing of it may be left."""
     # Short: the supervisor's socket lies in it, and a socket's path has a hundred bytes.
-    home = Path(tempfile.mkdtemp(prefix="drydock-"))
+    home = Path(tempfile.mkdtemp(prefix="platform-"))
     for name in TOOLCHAIN:
         if (settings.home() / name).exists():
             (home / name).symlink_to(settings.home() / name)
