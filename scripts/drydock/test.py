@@ -2,11 +2,10 @@
 
 | environment | folders |
 |---|---|
-| `workspace` | all but the next two |
-| `gateway` | `tests/gateway/unit`, which imports LocalStack |
+| `workspace` | all but the next |
 | `spark` | `tests/spark`, which imports pyspark |
 
-The last line counts over all three: `N passed, N failed`, and `, N skipped` when there are such.
+The last line counts over both: `N passed, N failed`, and `, N skipped` when there are such.
 """
 
 import os
@@ -49,8 +48,7 @@ class Suite:
 
 
 SUITES = (
-    Suite("workspace", ("tests",), ignored=("tests/gateway/unit", "tests/spark")),
-    Suite("gateway", ("tests/gateway/unit",)),
+    Suite("workspace", ("tests",), ignored=("tests/spark",)),
     Suite("spark", ("tests/spark",)),
 )
 
