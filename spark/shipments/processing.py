@@ -5,7 +5,8 @@ Each table is replaced in a commit of its own: a run that ends between two of th
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -17,9 +18,12 @@ from shipments.look_back import look_back_of, looking_back, stale_days
 from shipments.raw_day import Manifest, damaged, day_uri, has_content, read_manifest
 from shipments.rules import RULES, with_broken_rules
 from shipments.schema import RAW_DDL, RAW_NAMES
-from shipments.tables import TABLES, measured
+from shipments.tables import TABLES, Table, measured
 
 QUARANTINE = "_quarantine/shipment"
+
+_ACCEPTED = "size(broken_rules) = 0"
+_QUARANTINED = "size(broken_rules) > 0"
 
 
 @dataclass(frozen=True)
@@ -41,34 +45,20 @@ def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Pro
     """
     manifest = read_manifest(source, date)
     _check_contents(spark, source, manifest)
-    checked = with_broken_rules(read_raw(spark, source, manifest)).persist()
-    counts = _counts(checked)
-    check_accounted(manifest.rows, counts["accepted"], counts["quarantined"])
-
-    replace_day(quarantine(checked, date), f"{target}/{QUARANTINE}", date)
-    shipments = measured(checked.where(F.size("broken_rules") == 0)).persist()
-    table_rows: dict[str, int] = {}
-    stale: set[dt.date] = set()
-    for table in TABLES:
-        uri = f"{target}/{table.name}"
-        today = table.build(shipments, date)
-        look_back = look_back_of(table)
-        if look_back is not None:
-            stored = read_table(spark, uri)
-            if stored is not None:
-                today = today.persist()
-                stale.update(stale_days(look_back, today, stored, date))
-            today = looking_back(look_back, today, stored, date)
-        today = today.persist()
-        replace_day(today, uri, date)
-        table_rows[table.name] = today.count()
+    raw = read_raw(spark, source, manifest)
+    with _kept(measured(with_broken_rules(raw), "block", "row", "broken_rules")) as rows:
+        counts = _counts(rows)
+        check_accounted(manifest.rows, counts["accepted"], counts["quarantined"])
+        replace_day(quarantine(raw, rows, date), f"{target}/{QUARANTINE}", date)
+        shipments = rows.where(_ACCEPTED)
+        written = [_write_table(spark, table, shipments, date, f"{target}/{table.name}") for table in TABLES]
     return Processed(
         rows=manifest.rows,
         accepted=counts["accepted"],
         quarantined=counts["quarantined"],
         quarantined_by_rule={rule.name: counts[rule.name] for rule in RULES},
-        table_rows=table_rows,
-        stale_days=sorted(stale),
+        table_rows={table.name: count for table, (count, _) in zip(TABLES, written, strict=True)},
+        stale_days=sorted({day for _, stale in written for day in stale}),
     )
 
 
@@ -86,10 +76,11 @@ def read_raw(spark: SparkSession, source: str, manifest: Manifest) -> DataFrame:
     )
 
 
-def quarantine(checked: DataFrame, date: dt.date) -> DataFrame:
-    """The rows that broke a rule: the date, where each comes from, the rules, and the row as it is."""
-    broken = checked.where(F.size("broken_rules") > 0)
-    return broken.select(F.lit(date).alias("ship_date"), "block", "row", "broken_rules", *RAW_NAMES)
+def quarantine(raw: DataFrame, checked: DataFrame, date: dt.date) -> DataFrame:
+    """The raw rows that broke a rule: the date, where each comes from, the rules, and the row as it is."""
+    broken = checked.where(_QUARANTINED).select("block", "row", "broken_rules")
+    rows = raw.join(F.broadcast(broken), ["block", "row"])
+    return rows.select(F.lit(date).alias("ship_date"), "block", "row", "broken_rules", *RAW_NAMES)
 
 
 def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
@@ -111,11 +102,35 @@ def _check_contents(spark: SparkSession, source: str, manifest: Manifest) -> Non
 
 def _counts(checked: DataFrame) -> dict[str, int]:
     """`accepted`, `quarantined`, and under each rule's name the rows that broke it."""
-    broken = F.size("broken_rules") > 0
-    counts = checked.agg(
-        F.count_if(~broken).alias("accepted"),
-        F.count_if(broken).alias("quarantined"),
+    (row,) = checked.agg(
+        F.count_if(F.expr(_ACCEPTED)).alias("accepted"),
+        F.count_if(F.expr(_QUARANTINED)).alias("quarantined"),
         *(F.count_if(F.array_contains("broken_rules", rule.name)).alias(rule.name) for rule in RULES),
-    )
-    (row,) = counts.collect()
-    return row.asDict()
+    ).collect()
+    counts: dict[str, int] = row.asDict()
+    return counts
+
+
+def _write_table(
+    spark: SparkSession, table: Table, shipments: DataFrame, date: dt.date, uri: str
+) -> tuple[int, list[dt.date]]:
+    """Replace the table's day; return its rows, and the later days whose look-back measures are stale now."""
+    look_back = look_back_of(table)
+    with _kept(table.build(shipments, date)) as today:
+        if look_back is None:
+            replace_day(today, uri, date)
+            return today.count(), []
+        stored = read_table(spark, uri)
+        stale = [] if stored is None else stale_days(look_back, today, stored, date)
+        replace_day(looking_back(look_back, today, stored, date), uri, date)
+        return today.count(), stale
+
+
+@contextmanager
+def _kept(rows: DataFrame) -> Iterator[DataFrame]:
+    """Keep the rows while they are used. Kept any longer, they would answer for files that have changed since."""
+    rows = rows.persist()
+    try:
+        yield rows
+    finally:
+        rows.unpersist()

@@ -37,6 +37,8 @@ def _spark_environment(scratch: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
     }
+    # A session of minutes is over before the JVM's second compiler has paid for itself.
+    settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"
     arguments = " ".join(f"--conf {name}={value}" for name, value in settings.items())
     return {
         "TZ": "UTC",
