@@ -11,7 +11,6 @@ from drydock_driver.logs import StepLogs
 from drydock_driver.reporting import Reporter
 from drydock_driver.waiting import Look, Patience, wait_until
 
-ACTIONS_ON_FAILURE = ("TERMINATE_CLUSTER", "CANCEL_AND_WAIT", "CONTINUE")
 # EMR settles the states of a dead cluster's steps soon after the cluster's own.
 SETTLING_SECONDS = 60
 
