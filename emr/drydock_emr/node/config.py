@@ -15,7 +15,7 @@
 | `SPARK_HOME`, `JAVA_HOME` | Spark's and Java's folders |
 | `SPARK_SECRET_FILE` | `spark.authenticate.secret` |
 | `SPARK_EVENT_LOG_DIR` | where applications write Spark's event logs |
-| `SPARK_CDS_ARCHIVE` | optional: an AppCDS archive that halves the driver's start |
+| `SPARK_CDS_ARCHIVE` | optional: an AppCDS archive that shortens the driver's start |
 | `DRYDOCK_INSTALL` | optional: marks every process of this install; handed on to all that the node starts |
 """
 
@@ -89,7 +89,7 @@ class Config:
         )
         if not (config.spark_home / "bin" / "spark-class").is_file():
             raise ConfigurationError(
-                f"SPARK_HOME is {config.spark_home}, but there is no bin/spark-class in it. `make prepare` makes it."
+                f"SPARK_HOME is {config.spark_home}, but there is no bin/spark-class in it. `make setup` makes it."
             )
         return config
 

@@ -1,4 +1,4 @@
-"""An archive of the Spark driver's classes, ready to be mapped into memory (AppCDS): a step starts in half the time.
+"""An archive of the Spark driver's classes, ready to be mapped into memory (AppCDS): a step starts sooner.
 
 It is made by letting a small Spark program (`cds_workload.py`) load what the jobs will, and belongs to one JVM and one
 class path. A driver uses it when
