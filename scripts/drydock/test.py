@@ -1,15 +1,18 @@
 """`drydock test`: the tests, each folder in the Python environment it belongs to.
 
-| environment | folders |
-|---|---|
-| `workspace` | all but the next |
-| `spark` | `tests/spark`, which imports pyspark |
+| suite | environment | folders |
+|---|---|---|
+| platform | `workspace` | `tests/platform` and `tests/runtime`, which start the whole platform |
+| parts | `workspace` | the other folders |
+| spark | `spark` | `tests/spark`, which imports pyspark |
 
-The last line counts over both: `N passed, N failed`, and `, N skipped` when there are such.
+Two suites run side by side, since those that start a platform wait more than they compute. The last line counts over
+all: `N passed, N failed`, and `, N skipped` when there are such.
 """
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -40,17 +43,21 @@ INHERITED_NONETHELESS = ("AWS_CA_BUNDLE",)
 
 @dataclass(frozen=True)
 class Suite:
-    """What one environment tests."""
+    """What is tested by one run of pytest, in one environment."""
 
+    name: str
     environment: str
     folders: tuple[str, ...]
     ignored: tuple[str, ...] = ()
 
 
+_PLATFORM = ("tests/platform", "tests/runtime")
 SUITES = (
-    Suite("workspace", ("tests",), ignored=("tests/spark",)),
-    Suite("spark", ("tests/spark",)),
+    Suite("platform", "workspace", _PLATFORM),
+    Suite("parts", "workspace", ("tests",), ignored=("tests/spark", *_PLATFORM)),
+    Suite("spark", "spark", ("tests/spark",)),
 )
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -72,25 +79,37 @@ class Count:
 def test(full: Annotated[bool, typer.Option("--full", help="The long and heavy ones too.")] = False) -> None:  # noqa: PT028
     """Run the tests. Exit codes: 0 all that ran passed; 1 some failed, or a run of pytest broke off."""
     paths = settings.Paths()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda suite: run(paths, suite, full), SUITES))
     total, broken = Count(), []
-    for suite in SUITES:
-        if not any((settings.REPOSITORY / folder).is_dir() for folder in suite.folders):
-            output.say(f"No tests in {', '.join(suite.folders)}.")
-            continue
-        output.CONSOLE.rule(f"{', '.join(suite.folders)} in envs/{suite.environment}", align="left")
-        report = paths.home / "reports" / f"tests-{suite.environment}.xml"
-        report.unlink(missing_ok=True)
-        command = pytest(paths, suite, full, report)
-        result = subprocess.run(command, cwd=settings.REPOSITORY, env=environment(paths), check=False)
-        count = counted(report)
+    for suite, (exit_code, count) in zip(SUITES, results, strict=True):
         total += count
-        if count.failed == 0 and result.returncode not in (0, NOTHING_COLLECTED):
-            broken.append(f"pytest in envs/{suite.environment} broke off (exit code {result.returncode}).")
+        if count.failed == 0 and exit_code not in (0, NOTHING_COLLECTED):
+            broken.append(f"pytest of the suite `{suite.name}` broke off (exit code {exit_code}).")
     for sentence in broken:
         output.fail(sentence)
     output.say(str(total))
     if total.failed or broken or not total.passed:
         raise typer.Exit(1)
+
+
+def run(paths: settings.Paths, suite: Suite, full: bool) -> tuple[int, Count]:
+    """Run a suite, showing its output line by line under its name; pytest's exit code, and the results."""
+    report = paths.home / "reports" / f"tests-{suite.name}.xml"
+    report.unlink(missing_ok=True)
+    with subprocess.Popen(
+        pytest(paths, suite, full, report),
+        cwd=settings.REPOSITORY,
+        env=environment(paths),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            output.say(f"{suite.name:>8} │ {line.rstrip()}")
+    return process.returncode, counted(report)
 
 
 def pytest(paths: settings.Paths, suite: Suite, full: bool, report: Path) -> list[str]:
