@@ -204,7 +204,8 @@ def _claim_of_query(parameters: list[tuple[str, str]]) -> Claim:
 
 def _credential(text: str, reason: Reason) -> tuple[str, Scope]:
     parts = text.split("/")
-    if len(parts) < 5 or parts[-1] != "aws4_request" or not all(parts) or not re.fullmatch(r"\d{8}", parts[-4]):
+    is_whole = len(parts) >= 5 and parts[-1] == "aws4_request" and all(parts) and text.isascii()
+    if not is_whole or not re.fullmatch(r"\d{8}", parts[-4]):
         raise Refused(
             reason,
             'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
@@ -214,7 +215,7 @@ def _credential(text: str, reason: Reason) -> tuple[str, Scope]:
 
 def _signed_headers(text: str, reason: Reason) -> tuple[str, ...]:
     names = tuple(text.split(";"))
-    if not all(names) or text != text.lower() or len(set(names)) != len(names):
+    if not all(names) or not text.isascii() or text != text.lower() or len(set(names)) != len(names):
         raise Refused(reason, "SignedHeaders has to be a list of lower-case header names, separated by semicolons.")
     return names
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drydock import aws, settings
+from drydock.health import PROBE_BUCKET_PREFIX
 
 _DAY = re.compile(r"(?:^|/)ship_date=(\d{4}-\d{2}-\d{2})/")
 
@@ -30,9 +31,10 @@ class Contents:
 
 
 def buckets(paths: settings.Paths, ports: settings.Ports) -> tuple[str, ...]:
-    """The names of the gateway's buckets now. Raises botocore's errors."""
+    """The names of the gateway's buckets now, but for those of a look at its health. Raises botocore's errors."""
     s3 = aws.operator_client("s3", paths, ports)
-    return tuple(sorted(bucket["Name"] for bucket in s3.list_buckets()["Buckets"]))
+    names = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"])
+    return tuple(sorted(name for name in names if not name.startswith(PROBE_BUCKET_PREFIX)))
 
 
 def read(paths: settings.Paths, ports: settings.Ports) -> Contents:

@@ -30,7 +30,7 @@ def demo(date: DateOption = "", rows: RowsOption = "") -> None:
     timed("platform up", local_up)
     paths, ports = settings.Paths(), settings.Ports()
     run_id = timed("day", lambda: run_day(paths, ports, day, row_count))
-    timed("summary", lambda: summary.show_day(paths, ports, day, run_id))
+    timed("summary", lambda: summary.show_day(paths, ports, day, run_id, row_count))
     stages = ", ".join(f"{stage} {taken:.0f} s" for stage, taken in seconds.items())
     output.done(f"Demo done after {time.monotonic() - begun_at:.0f} s ({stages}).")
     output.say("The platform stays up. `make run` runs another day, `make local-down` stops everything.")

@@ -4,6 +4,7 @@ A check returns when the service is healthy and raises Unhealthy, with a short r
 """
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -20,18 +21,23 @@ class Unhealthy(Exception):
     """Why a service does not do its work: a phrase that follows its name and a colon."""
 
 
+PROBE_BUCKET_PREFIX = "drydock-health-"
+"""Of the buckets that a look at the gateway's health makes and removes."""
+
+
 def gateway(paths: settings.Paths, ports: settings.Ports) -> None:
     """Put an object, get it back, leave nothing behind. LocalStack's own health page is green while S3 is broken."""
-    name, body = f"drydock-health-{uuid.uuid4().hex}", uuid.uuid4().bytes
+    name, body = f"{PROBE_BUCKET_PREFIX}{uuid.uuid4().hex}", uuid.uuid4().bytes
     try:
         s3 = aws.operator_client("s3", paths, ports, attempts=1)
         s3.create_bucket(Bucket=name)
         try:
             s3.put_object(Bucket=name, Key="probe", Body=body)
             found = s3.get_object(Bucket=name, Key="probe")["Body"].read()
-            s3.delete_object(Bucket=name, Key="probe")
         finally:
-            s3.delete_bucket(Bucket=name)
+            with suppress(ClientError):  # what went wrong before is what has to be told
+                s3.delete_object(Bucket=name, Key="probe")
+                s3.delete_bucket(Bucket=name)
     except EndpointConnectionError:
         raise Unhealthy(f"nothing listens at {ports.gateway_url}") from None
     except (BotoCoreError, ClientError) as error:

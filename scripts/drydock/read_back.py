@@ -26,8 +26,8 @@ JOBS = ("data-generation", "data-processing")
 # The History Server reads the folder of event logs every three seconds, and an application's log when first asked.
 HISTORY_SECONDS = 90
 POLL_SECONDS = 0.5
-# Clocks of the machine that commits and of EMR's control plane may differ a little.
-CLOCK_TOLERANCE = timedelta(seconds=60)
+# One clock serves EMR's control plane and the jobs; a step's times and a commit's are rounded differently.
+CLOCK_TOLERANCE = timedelta(seconds=2)
 _APPLICATION_ID = re.compile(r"\b(?:app-\d{14}-\d{4}|application_\d+_\d+)\b")
 
 
@@ -94,7 +94,8 @@ def read(paths: settings.Paths, ports: settings.Ports, day: date, run_id: str | 
     platform = terraform.platform_config(paths, ports)
     try:
         return _read(paths, ports, platform, day, run_id)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, OSError, EOFError, ValueError, KeyError) as error:
+        # OSError: what deltalake and gzip raise for an endpoint that is away, or for bytes that are no archive
         raise RunFailed(
             f"The day {day} cannot be read back: {error}. `make local-status` shows the platform."
         ) from error

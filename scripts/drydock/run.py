@@ -30,7 +30,7 @@ def run(date: DateOption = "", rows: RowsOption = "") -> None:
     paths, ports = settings.Paths(), settings.Ports()
     begun_at = time.monotonic()
     run_id = run_day(paths, ports, day, row_count)
-    summary.show_day(paths, ports, day, run_id)
+    summary.show_day(paths, ports, day, run_id, row_count)
     output.done(f"{day} is done, after {time.monotonic() - begun_at:.0f} s.")
 
 

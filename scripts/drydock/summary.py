@@ -17,14 +17,25 @@ def summary(date: DateOption = "") -> None:
     show_day(settings.Paths(), settings.Ports(), parse_date(date))
 
 
-def show_day(paths: settings.Paths, ports: settings.Ports, day: calendar_date, run_id: str | None = None) -> None:
-    """Show the day, or the run of it with that id. Raises RunFailed, naming everything that is wrong."""
+def show_day(
+    paths: settings.Paths,
+    ports: settings.Ports,
+    day: calendar_date,
+    run_id: str | None = None,
+    asked_rows: int | None = None,
+) -> None:
+    """Show the day, or the run of it with that id. Raises RunFailed, naming everything that is wrong.
+
+    `asked_rows` is how many raw rows were asked for, where that is known.
+    """
     with output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"):
         found = read(paths, ports, day, run_id)
     output.show(_clusters(found))
     output.show(_rows(found))
     _show_places(found, ports)
     wrong = problems(found)
+    if asked_rows is not None and found.raw_rows not in (None, asked_rows):
+        wrong.append(f"{asked_rows} raw rows were asked for, the manifest counts {found.raw_rows}")
     if wrong:
         raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `make run DATE={day}` runs the day again.")
 
@@ -34,6 +45,8 @@ def problems(day: Day) -> list[str]:
     wrong = [f"there is no cluster of {job}" for job in JOBS if job not in {cluster.job for cluster in day.clusters}]
     wrong += [f"cluster {cluster_id} is still active" for cluster_id in day.still_active]
     for cluster in day.clusters:
+        if cluster.id not in day.still_active and cluster.state != "TERMINATED":
+            wrong.append(f"cluster {cluster.id} ({cluster.job}) ended as {cluster.state}: {cluster.reason}")
         if not cluster.steps:
             wrong.append(f"cluster {cluster.id} ({cluster.job}) had no step")
         for step in cluster.steps:
@@ -42,9 +55,10 @@ def problems(day: Day) -> list[str]:
             if not step.executor_hosts:
                 wrong.append(f"Spark's event logs show no executor that worked for step {step.id} ({step.name})")
     wrong += [f"table {missing}" for missing in day.missing]
-    for table in day.tables:
+    for table in (*day.tables, *([day.quarantine] if day.quarantine else [])):
         if table.version is None:
             wrong.append(f"no commit of table {table.name} falls into the processing step")
+    for table in day.tables:
         if table.shipments != day.accepted_rows:
             wrong.append(f"{table.name} counts {table.shipments} shipments, daily_trends {day.accepted_rows}")
     return wrong + _unaccounted(day)

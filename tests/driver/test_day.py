@@ -48,6 +48,11 @@ def test_a_complete_day_has_no_problems() -> None:
         ({"missing": ("daily_trends: gone",)}, "table daily_trends: gone"),
         ({"tables": (*_day().tables[1:], replace(_day().tables[0], shipments=96))}, "counts 96 shipments"),
         ({"tables": (*_day().tables[1:], replace(_day().tables[0], version=None))}, "no commit of table"),
+        ({"quarantine": replace(_day().quarantine, version=None)}, "no commit of table _quarantine/shipment"),
+        (
+            {"clusters": (_day().clusters[0], replace(_day().clusters[1], state="TERMINATED_WITH_ERRORS"))},
+            "cluster j-data-processing (data-processing) ended as TERMINATED_WITH_ERRORS",
+        ),
     ],
 )
 def test_each_thing_that_is_wrong_is_named(change: dict[str, object], problem: str) -> None:

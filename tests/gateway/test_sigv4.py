@@ -314,3 +314,21 @@ def test_authorization_headers_that_say_too_little(value: str, reason: Reason) -
     with pytest.raises(Refused) as caught:
         check(WireRequest("GET", "/b", "", (HOST, ("authorization", value))))
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize("name", ["X-Amz-Credential", "X-Amz-SignedHeaders"])
+@pytest.mark.parametrize("nasty", ["%FF", "%E2%82%AC"])
+def test_a_presigned_url_with_names_that_no_header_can_have_is_refused(name: str, nasty: str) -> None:
+    values = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{EXAMPLE_KEY}/{SCOPE}",
+        "X-Amz-Date": "20130524T000000Z",
+        "X-Amz-Expires": "60",
+        "X-Amz-SignedHeaders": "host",
+        "X-Amz-Signature": "0" * 64,
+    }
+    spoilt = {key: quote(value, safe="") for key, value in values.items()}
+    spoilt[name] = spoilt[name].replace("us-east-1", nasty) if "us-east-1" in spoilt[name] else f"host%3B{nasty}"
+    request = WireRequest("GET", "/key", "&".join(f"{key}={value}" for key, value in spoilt.items()), (HOST,))
+    with pytest.raises(Refused):
+        check(request)

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    inspect,
     select,
 )
 from sqlalchemy.orm import Session, registry, relationship
@@ -66,8 +67,9 @@ class Store:
         self._engine = create_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _configure_sqlite)
+        _refuse_other_versions(self._engine)
         _mapping.metadata.create_all(self._engine)
-        _check_version(self._engine)
+        _sign(self._engine)
 
     @contextmanager
     def transaction(self) -> Iterator["Records"]:
@@ -328,11 +330,19 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _check_version(engine: Engine) -> None:
+def _refuse_other_versions(engine: Engine) -> None:
+    """Before anything is changed."""
+    if not inspect(engine).has_table(_meta.name):
+        return
     with engine.begin() as connection:
         found = connection.execute(select(_meta.c.value).where(_meta.c.name == "format_version")).scalar()
-        if found is None:
+    if found is not None and int(found) != FORMAT_VERSION:
+        raise DatabaseVersionError(found=int(found), expected=FORMAT_VERSION)
+
+
+def _sign(engine: Engine) -> None:
+    """Write the format version into a new database."""
+    with engine.begin() as connection:
+        if connection.execute(select(_meta.c.value)).first() is None:
             connection.execute(_meta.insert().values(name="format_version", value=str(FORMAT_VERSION)))
             connection.execute(_meta.insert().values(name="checked_at", value=str(time.time())))
-        elif int(found) != FORMAT_VERSION:
-            raise DatabaseVersionError(found=int(found), expected=FORMAT_VERSION)
