@@ -218,7 +218,7 @@ def _cost_per_km() -> Column:
 
 def _units(name: str, scale: int) -> Column:
     """A decimal of this scale as a long, in units of its last digit."""
-    return (F.col(name) * 10**scale).cast("long")
+    return (F.col(name) * F.lit(10**scale)).cast("long")
 
 
 def _decimal(units: str, scale: int) -> Column:
