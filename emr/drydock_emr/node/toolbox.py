@@ -32,6 +32,13 @@ if [ $# -eq 0 ]; then exit 0; fi
 exec "$@"
 """
 
+# A package of thousands of modules, of which a job imports some, is compiled as it is imported: the folder can be
+# written by whoever imports. It halves the time of a bootstrap action with the usual packages.
+PIP_SETTINGS = """\
+[install]
+compile = false
+"""
+
 
 def make(config: Config, layout: TenancyLayout) -> None:
     """Make the Python environment and the programs. Raises ConfigurationError when this machine's Python cannot."""
@@ -64,6 +71,7 @@ def _make_python(config: Config, layout: TenancyLayout) -> None:
     target = layout.python / "lib" / "python3.11" / "site-packages"
     for source in (packages / "pip", *packages.glob("pip-*.dist-info")):
         shutil.copytree(source, target / source.name, dirs_exist_ok=True)
+    write_atomically(layout.python / "pip.conf", PIP_SETTINGS)
 
 
 def _run(*command: object) -> str:
