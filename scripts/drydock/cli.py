@@ -45,7 +45,7 @@ def main() -> None:
     try:
         app()
     except DrydockError as error:
-        output.fail(str(error))
+        output.fail(" ".join([str(error), *getattr(error, "__notes__", [])]))
         sys.exit(error.exit_code)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer has turned Ctrl-C into this, and says nothing

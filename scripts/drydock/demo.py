@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from drydock import output, settings, summary
 from drydock.day import DateOption, RowsOption, parse_date, parse_rows
+from drydock.errors import DrydockError
 from drydock.local_up import local_up
 from drydock.run import run_day
 
@@ -29,8 +30,12 @@ def demo(date: DateOption = "", rows: RowsOption = "") -> None:
 
     timed("platform up", local_up)
     paths, ports = settings.Paths(), settings.Ports()
-    run_id = timed("day", lambda: run_day(paths, ports, day, row_count))
-    timed("summary", lambda: summary.show_day(paths, ports, day, run_id, row_count))
+    try:
+        run_id = timed("day", lambda: run_day(paths, ports, day, row_count))
+        timed("summary", lambda: summary.show_day(paths, ports, day, run_id, row_count))
+    except DrydockError as error:
+        error.add_note("The platform stays up, with the logs of what failed; `make local-down` stops it.")
+        raise
     stages = ", ".join(f"{stage} {taken:.0f} s" for stage, taken in seconds.items())
     output.done(f"Demo done after {time.monotonic() - begun_at:.0f} s ({stages}).")
     output.say("The platform stays up. `make run` runs another day, `make local-down` stops everything.")

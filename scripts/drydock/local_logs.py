@@ -1,7 +1,5 @@
 """`make local-logs`: the services' logs, one or all, at their end or as they grow. Works on a stopped platform too."""
 
-import signal
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drydock import services, settings
+from drydock import output, services, settings
 from drydock.errors import DrydockError, NotRunning
 from drydock.supervision import last_lines
 
@@ -33,7 +31,6 @@ def local_logs(
     files = {name: paths.logs / f"{name}.log" for name in ([service] if service else known)}
     if not any(file.exists() for file in files.values()):
         raise NotRunning(f"There is no log of {service or 'any service'} yet. `make local-up` starts the platform.")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends this quietly, as it does other programs
     width = max(map(len, known))
     prefixes = {name: "" if service else f"{name:<{width}} | " for name in files}
     tails = {name: Tail(file) for name, file in files.items()}
@@ -80,5 +77,4 @@ class Tail:
 
 def _print(prefix: str, lines: list[str]) -> None:
     for line in lines:
-        sys.stdout.write(f"{prefix}{line}\n")
-    sys.stdout.flush()
+        output.say(f"{prefix}{line}")

@@ -1,16 +1,30 @@
 """What a user sees: one object owns all output of the command line."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
-CONSOLE = Console(highlight=False, soft_wrap=True)
-TABLES = Console(highlight=False, width=400)
-ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class Console(RichConsole):
+    """A console that ends the command when nobody reads any more, such as after `… | head`."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """What Rich calls then: the lines to come go nowhere, and the command cleans up and ends with exit code 1."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+        raise SystemExit(1)
+
+
+CONSOLE = Console(highlight=False, emoji=False, soft_wrap=True)
+TABLES = Console(highlight=False, emoji=False, width=400)
+ERRORS = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 PLAIN_NEWS_SECONDS = 10
 
 

@@ -1,9 +1,10 @@
-"""One platform for the session: processes, data and ports of its own, the toolchain of the checkout."""
+"""Platforms with processes, data and ports of their own, and the toolchain of the checkout; one for the session."""
 
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,23 @@ OFFSETS = range(6000, 14000, 200)
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """A platform that is up. At the end it is brought down, and nothing of it may be left."""
+    """A platform that is up."""
+    with _place() as platform:
+        up = platform.drydock("local-up")
+        assert up.returncode == 0, up.stdout
+        yield platform
+
+
+@pytest.fixture
+def place() -> Iterator[Platform]:
+    """Where a platform can be, and where nothing was ever started."""
+    with _place() as platform:
+        yield platform
+
+
+@contextmanager
+def _place() -> Iterator[Platform]:
+    """A folder and ports for a platform. At the end it is brought down, and nothing of it may be left."""
     # Short: the supervisor's socket lies in it, and a socket's path has a hundred bytes.
     home = Path(tempfile.mkdtemp(prefix="platform-"))
     for name in TOOLCHAIN:
@@ -25,14 +42,12 @@ def platform() -> Iterator[Platform]:
             (home / name).symlink_to(settings.home() / name)
     platform = Platform(settings.Paths(home), settings.Ports(_free_offset()))
     try:
-        up = platform.drydock("local-up")
-        assert up.returncode == 0, up.stdout + up.stderr
         yield platform
     finally:
         down = platform.drydock("local-down")
         left = platform.everything_running()
         shutil.rmtree(home)
-    assert down.returncode == 0, down.stdout + down.stderr
+    assert down.returncode == 0, down.stdout
     assert left == []
 
 

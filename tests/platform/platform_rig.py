@@ -74,12 +74,12 @@ class Platform:
     paths: settings.Paths
     ports: settings.Ports
 
-    def start(self, *arguments: str) -> Verb:
-        """Start `drydock ARGUMENTS`."""
+    def start(self, *arguments: str, **environment: str) -> Verb:
+        """Start `drydock ARGUMENTS`, with variables of its own beside the platform's."""
         process = subprocess.Popen(
             [sys.executable, "-m", "drydock.cli", *arguments],
             cwd=settings.REPOSITORY,
-            env=self._environment(),
+            env=self._environment() | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

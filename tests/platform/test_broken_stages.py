@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,8 +17,8 @@ INPUT = "spark-job-data-input"
 
 @pytest.fixture
 def day(platform: Platform) -> Iterator[Verb]:
-    """`drydock run` of a small day, just started."""
-    verb = platform.start("run", f"--date={DAY}", "--rows=1000")
+    """`drydock demo` of a small day, just started."""
+    verb = platform.start("demo", f"--date={DAY}", "--rows=1000")
     yield verb
     if verb.process.poll() is None:
         verb.ctrl_c()
@@ -29,19 +31,39 @@ def _assert_failed(verb: Verb, code: int) -> None:
     assert verb.text.splitlines()[-1].startswith("✗ "), verb.text
 
 
-def test_a_generator_that_exits_1(platform: Platform) -> None:
+@contextmanager
+def _job_replaced(platform: Platform, job: str, program: str) -> Iterator[None]:
+    """The jobs of a day, one of them another program."""
     s3 = platform.client("s3")
-    place = {"Bucket": INPUT, "Key": "spark_app/data_generator.py"}
-    program = s3.get_object(**place)["Body"].read()
-    s3.put_object(**place, Body=b"import sys\nsys.exit('the harbour is closed')\n")
+    place = {"Bucket": INPUT, "Key": f"spark_app/{job}.py"}
+    kept = s3.get_object(**place)["Body"].read()
+    s3.put_object(**place, Body=program.encode())
     try:
-        verb = platform.start("run", f"--date={DAY}", "--rows=1000")
-        _assert_failed(verb, 1)
+        yield
     finally:
-        s3.put_object(**place, Body=program)
+        s3.put_object(**place, Body=kept)
+
+
+def test_a_generator_that_exits_1(platform: Platform) -> None:
+    with _job_replaced(platform, "data_generator", "import sys\nsys.exit('the harbour is closed')\n"):
+        verb = platform.start("demo", f"--date={DAY}", "--rows=1000")
+        _assert_failed(verb, 1)
     assert "the harbour is closed" in verb.text
     assert f"Generating {DAY} on cluster j-" in verb.text
     assert "is FAILED" in verb.text
+    assert "The platform stays up" in verb.text
+    platform.assert_nothing_runs()
+
+
+def test_jobs_that_succeed_and_write_nothing(platform: Platform) -> None:
+    """No exit code tells: only who reads the day back can."""
+    empty_day = "2026-03-09"
+    with _job_replaced(platform, "data_generator", "pass"), _job_replaced(platform, "data_processor", "pass"):
+        verb = platform.start("demo", f"--date={empty_day}", "--rows=1000")
+        _assert_failed(verb, 1)
+    assert f"Processed {empty_day}" in verb.text
+    assert "route_efficiency: " in verb.text
+    assert "manifest" in verb.text
     platform.assert_nothing_runs()
 
 
@@ -76,7 +98,7 @@ def test_ctrl_c_in_generator_and_processor(platform: Platform, day: Verb) -> Non
     assert f"Stopped while generating {DAY}." in day.text
     platform.assert_nothing_runs()
 
-    again = platform.start("run", f"--date={DAY}", "--rows=1000")
+    again = platform.start("demo", f"--date={DAY}", "--rows=1000")
     again.wait_for(f"Generated {DAY}")
     platform.running_step()
     again.ctrl_c()
@@ -130,13 +152,22 @@ def test_a_gateway_that_is_gone(platform: Platform, day: Verb) -> None:
     assert "Lost" in up.stdout
 
 
-def test_ctrl_c_while_the_platform_comes_up(platform: Platform) -> None:
-    assert platform.drydock("local-down").returncode == 0
-    verb = platform.start("demo", f"--date={DAY}", "--rows=1000")
+def test_ctrl_c_while_the_platform_comes_up(place: Platform) -> None:
+    verb = place.start("demo", f"--date={DAY}", "--rows=1000")
     verb.wait_for("✓ gateway")
     verb.ctrl_c()
     _assert_failed(verb, 130)
-    assert platform.everything_running() == []
+    assert place.everything_running() == []
+
+
+def test_a_terraform_that_fails(place: Platform, tmp_path: Path) -> None:
+    terraform = tmp_path / "terraform"
+    terraform.write_text("#!/bin/sh\necho 'Error: the provider is seasick' >&2\nexit 1\n")
+    terraform.chmod(0o755)
+    verb = place.start("demo", f"--date={DAY}", "--rows=1000", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    _assert_failed(verb, 1)
+    assert "the provider is seasick" in verb.text
+    assert place.everything_running() == []
 
 
 def _drivers(verb: Verb) -> list[int]:
