@@ -4,6 +4,7 @@ EmrError                        answered to a caller in EMR's format
 ├── InvalidRequest              InvalidRequestException, with an error code
 ├── ValidationError             ValidationException: what the service's framework refuses
 ├── SerializationError          SerializationException: the body is not what the model says
+├── RequestTooLarge             RequestEntityTooLargeException: the body is longer than is taken
 ├── AccessDenied                AccessDeniedException: the request did not come through the gateway
 ├── NotBuilt                    an operation of EMR's that is not built
 ├── UnknownOperation            no operation of EMR's
@@ -42,6 +43,11 @@ class ValidationError(EmrError):
 
 class SerializationError(EmrError):
     code = "SerializationException"
+
+
+class RequestTooLarge(EmrError):
+    code = "RequestEntityTooLargeException"
+    status = 413
 
 
 class AccessDenied(EmrError):

@@ -1,10 +1,11 @@
 """The gateway, as the control plane knows it: who sends it callers' requests, and who grants service sessions.
 
 Both sides prove themselves with JSON Web Tokens signed with the install's gateway secret (HS256), valid for thirty
-seconds and for one body.
+seconds and for one body; the gateway's for one operation as well.
 """
 
 import hashlib
+import hmac
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import jwt
 from drydock_emr.errors import AccessDenied, ServiceUnavailable
 
 _TOKEN_SECONDS = 30
+_REQUIRED_CLAIMS = ["exp", "iat", "sub", "account", "region", "target", "body_sha256"]
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,39 @@ class RoleRefused(Exception):
         self.code = code
 
 
-def verify_caller(authorization: str | None, body: bytes, secret: str) -> Caller:
-    """The caller for whom the gateway passes `body` on. Raises AccessDenied when the token does not prove it."""
+@dataclass(frozen=True)
+class Passage:
+    """Leave to send one request: what a token of the gateway's says."""
+
+    caller: Caller
+    body_sha256: str
+
+    def check_body(self, body: bytes) -> None:
+        """Raises AccessDenied when the token was made for another body."""
+        if not hmac.compare_digest(self.body_sha256.encode(), hashlib.sha256(body).hexdigest().encode()):
+            raise AccessDenied("The gateway's token was made for another request.")
+
+
+def verify_token(authorization: str | None, target: str, secret: str) -> Passage:
+    """For whom the gateway passes on a request with this X-Amz-Target, and which; before its body is read.
+
+    Raises AccessDenied when the token does not prove it.
+    """
     scheme, _, token = (authorization or "").partition(" ")
     if scheme != "Bearer":
         raise AccessDenied("This endpoint takes requests from the gateway only: send them to AWS_ENDPOINT_URL.")
     try:
         claims = jwt.decode(
-            token, secret, ["HS256"], audience="emr", issuer="gateway", options={"require": ["exp", "iat", "sub"]}
+            token, secret, ["HS256"], audience="emr", issuer="gateway", options={"require": _REQUIRED_CLAIMS}
         )
-    except jwt.InvalidTokenError as error:
+    except (
+        jwt.InvalidTokenError,
+        RecursionError,
+    ) as error:  # the latter: a token's header is read before it is checked
         raise AccessDenied(f"The gateway's token is not valid: {error}.") from error
-    if claims.get("body_sha256") != hashlib.sha256(body).hexdigest():
-        raise AccessDenied("The gateway's token was made for another request.")
-    return Caller(arn=claims["sub"], account_id=claims["account"], region=claims["region"])
+    if claims["target"] != target:
+        raise AccessDenied("The gateway's token was made for another operation.")
+    return Passage(Caller(claims["sub"], claims["account"], claims["region"]), claims["body_sha256"])
 
 
 class Gateway:

@@ -6,6 +6,7 @@ know. The control plane learns who asks from a token (see `tokens`), never from 
 
 import json
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import BinaryIO
 
 import httpx
 
@@ -18,7 +19,7 @@ TARGET_PREFIX = "ElasticMapReduce."
 
 CONNECT_SECONDS = 2  # the control plane is on this machine or the next container
 ANSWER_SECONDS = 30  # it answers at once; what takes long in EMR is polled for
-LARGEST_REQUEST_BYTES = 10 << 20
+MAX_REQUEST_BYTES = 4 << 20  # what the control plane takes; AWS documents no limit of EMR's
 
 
 def is_emr(service: str | None, target: str | None) -> bool:
@@ -41,13 +42,15 @@ class ControlPlane:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
 
-    def forward(self, principal: Principal, region: str, headers: dict[str, str], body: bytes) -> Answer:
+    def forward(self, principal: Principal, region: str, headers: dict[str, str], body: BinaryIO) -> Answer:
         """Pass a request on. `headers`: its Content-Type and X-Amz-Target, as far as it has them."""
-        if len(body) > LARGEST_REQUEST_BYTES:
-            return _error(413, "RequestEntityTooLargeException", f"EMR takes {LARGEST_REQUEST_BYTES} bytes at most.")
-        token = for_emr(self._secret, principal, region, body)
+        content = body.read(MAX_REQUEST_BYTES + 1)
+        if len(content) > MAX_REQUEST_BYTES:
+            message = f"The request is larger than {MAX_REQUEST_BYTES} bytes, which is all that is taken."
+            return _error(413, "RequestEntityTooLargeException", message)
+        token = for_emr(self._secret, principal, region, headers.get("X-Amz-Target", ""), content)
         try:
-            response = self._client.post("/", content=body, headers={**headers, "Authorization": f"Bearer {token}"})
+            response = self._client.post("/", content=content, headers={**headers, "Authorization": f"Bearer {token}"})
         except httpx.ConnectError:
             return _unavailable("the EMR control plane cannot be reached")
         except httpx.TimeoutException:

@@ -132,7 +132,7 @@ class FrontDoor:
             return None
         headers = {"Content-Type": request.header("content-type"), "X-Amz-Target": target}
         present = {name: value for name, value in headers.items() if value is not None}
-        return self._control_plane.forward(context.principal, claim.scope.region, present, body.read())
+        return self._control_plane.forward(context.principal, claim.scope.region, present, body)
 
 
 def wire_request(context: RequestContext) -> WireRequest:

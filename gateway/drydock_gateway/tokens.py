@@ -1,7 +1,7 @@
 """How gateway and control plane prove themselves to each other: a JSON Web Token for each request.
 
-HS256 with the installation's gateway secret, valid for half a minute, bound to the body by its hash, so that a token
-that leaks lets nobody ask for anything else.
+HS256 with the installation's gateway secret, valid for half a minute, bound to the operation and to the body by its
+hash, so that a token that leaks lets nobody ask for anything else.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ class TokenError(Exception):
     """The request does not carry the control plane's token; the message says what is wrong with it."""
 
 
-def for_emr(secret: str, principal: Principal, region: str, body: bytes) -> str:
-    """The token under which the gateway passes a caller's EMR request on."""
+def for_emr(secret: str, principal: Principal, region: str, target: str, body: bytes) -> str:
+    """The token under which the gateway passes a caller's EMR request on. `target`: its X-Amz-Target, "" for none."""
     now = int(time.time())
     claims = {
         "iss": "gateway",
@@ -28,6 +28,7 @@ def for_emr(secret: str, principal: Principal, region: str, body: bytes) -> str:
         "sub": principal.arn,
         "account": principal.account_id,
         "region": region,
+        "target": target,
         "iat": now,
         "exp": now + LIFETIME_SECONDS,
         "body_sha256": hashlib.sha256(body).hexdigest(),

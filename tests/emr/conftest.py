@@ -150,7 +150,8 @@ class Emr:
         )
 
         def pass_on(request: Any, **_: Any) -> None:
-            request.headers["Authorization"] = f"Bearer {caller_token(request.body, account_id, region)}"
+            target = request.headers["X-Amz-Target"].decode()
+            request.headers["Authorization"] = f"Bearer {caller_token(target, request.body, account_id, region)}"
 
         client.meta.events.register("before-send.emr", pass_on)
         self.clients.append(client)
@@ -158,18 +159,22 @@ class Emr:
 
     def send(self, operation: str, body: bytes) -> httpx.Response:
         """A raw request, as nobody's SDK would send it."""
+        target = f"ElasticMapReduce.{operation}"
         return httpx.post(
             self.url,
             content=body,
             headers={
-                "X-Amz-Target": f"ElasticMapReduce.{operation}",
+                "X-Amz-Target": target,
                 "Content-Type": "application/x-amz-json-1.1",
-                "Authorization": f"Bearer {caller_token(body)}",
+                "Authorization": f"Bearer {caller_token(target, body)}",
             },
         )
 
 
-def caller_token(body: bytes, account_id: str = ACCOUNT_ID, region: str = "us-east-1", **changed: Any) -> str:
+def caller_token(
+    target: str, body: bytes | str, /, account_id: str = ACCOUNT_ID, region: str = "us-east-1", **changed: Any
+) -> str:
+    """The gateway's token for a request, with these claims changed."""
     body = body.encode() if isinstance(body, str) else body
     now = int(time.time())
     claims = {
@@ -178,6 +183,7 @@ def caller_token(body: bytes, account_id: str = ACCOUNT_ID, region: str = "us-ea
         "sub": f"arn:aws:iam::{account_id}:root",
         "account": account_id,
         "region": region,
+        "target": target,
         "iat": now,
         "exp": now + 30,
         "body_sha256": hashlib.sha256(body).hexdigest(),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import time
 
 import boto3
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from drydock import settings
+from drydock_emr.api.endpoint import MAX_REQUEST_BYTES
 from drydock_emr.api.operations import BUILT
 from tests.emr.conftest import Emr, Fleet, caller_token, run_job_flow, step
 
@@ -48,18 +50,59 @@ def test_wrong_types_and_missing_members_are_told_apart(emr: Emr) -> None:
     assert "Value 'ASLEEP' at 'clusterStates.1.member' failed to satisfy constraint" in wrong_value["message"]
 
 
+LIST_CLUSTERS = "ElasticMapReduce.ListClusters"
+
+
 @pytest.mark.parametrize(
     "claims",
-    [{"aud": "gateway"}, {"iss": "emr"}, {"exp": int(time.time()) - 60}, {"body_sha256": "0" * 64}],
-    ids=["audience", "issuer", "expired", "another body"],
+    [
+        {"aud": "gateway"},
+        {"iss": "emr"},
+        {"exp": int(time.time()) - 60},
+        {"body_sha256": "0" * 64},
+        {"target": "ElasticMapReduce.TerminateJobFlows"},
+        {"target": None},
+        {"account": None},
+        {"region": None},
+    ],
+    ids=[
+        "audience",
+        "issuer",
+        "expired",
+        "another body",
+        "another operation",
+        "no operation",
+        "no account",
+        "no region",
+    ],
 )
 def test_only_the_gateway_may_call(emr: Emr, claims: dict[str, object]) -> None:
-    headers = {
-        "X-Amz-Target": "ElasticMapReduce.ListClusters",
-        "Authorization": f"Bearer {caller_token(b'{}', **claims)}",
-    }
+    token = caller_token(LIST_CLUSTERS, b"{}", **claims)
+    headers = {"X-Amz-Target": LIST_CLUSTERS, "Authorization": f"Bearer {token}"}
     response = httpx.post(emr.url, content=b"{}", headers=headers)
     assert (response.status_code, response.json()["__type"]) == (400, "AccessDeniedException")
+
+
+def test_who_is_not_the_gateway_is_refused_before_the_body_is_read(emr: Emr) -> None:
+    host, _, port = emr.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: emr\r\nX-Amz-Target: {LIST_CLUSTERS}\r\nContent-Length: 1000000\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)
+    assert b"AccessDeniedException" in answer
+
+
+def test_bodies_have_a_largest_size(emr: Emr) -> None:
+    largest = b'{"Marker": ""}'.ljust(MAX_REQUEST_BYTES)
+    assert emr.send("ListClusters", largest).status_code == 200
+    response = emr.send("ListClusters", largest + b" ")
+    assert (response.status_code, response.json()["__type"]) == (413, "RequestEntityTooLargeException")
+
+
+def test_the_largest_steps_of_a_cluster_fit_into_a_request(emr: Emr) -> None:
+    steps = [step(f"s{i}", "x" * 10_222) for i in range(256)]
+    client = emr.client()
+    assert client.run_job_flow(**run_job_flow(Steps=steps))["JobFlowId"]
 
 
 def test_nodes_need_their_secret(emr: Emr) -> None:

@@ -184,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.headers["Authorization"].removeprefix("Bearer ")
         claims = jwt.decode(token, self.server.secret, algorithms=["HS256"], issuer="gateway", audience="emr")
         assert claims["body_sha256"] == hashlib.sha256(body).hexdigest()
+        assert claims["target"] == self.headers.get("X-Amz-Target", "")
         self.server.requests.append(
             Recorded({name.lower(): value for name, value in self.headers.items()}, body, claims)
         )

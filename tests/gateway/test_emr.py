@@ -8,6 +8,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from drydock_emr.api.endpoint import MAX_REQUEST_BYTES
+
 from .rig import ACCOUNT, OPERATOR_ARN, REGION, Gateway, Recorder
 
 TARGET = {"X-Amz-Target": "ElasticMapReduce.ListClusters", "Content-Type": "application/x-amz-json-1.1"}
@@ -34,6 +36,15 @@ def test_what_the_control_plane_gets(gateway: Gateway, emr: Recorder) -> None:
 def test_bodies_are_untouched(gateway: Gateway, emr: Recorder, body: bytes) -> None:
     assert send(gateway, body).status == 200
     assert emr.requests[-1].body == body
+
+
+def test_the_largest_request_is_the_control_plane_s(gateway: Gateway, emr: Recorder) -> None:
+    """One limit on both sides: what the control plane takes is passed on, what it would refuse is refused here."""
+    assert send(gateway, b" " * MAX_REQUEST_BYTES).status == 200
+    assert len(emr.requests[-1].body) == MAX_REQUEST_BYTES
+    answer = send(gateway, b" " * (MAX_REQUEST_BYTES + 1))
+    assert (answer.status, json.loads(answer.body)["__type"]) == (413, "RequestEntityTooLargeException")
+    assert len(emr.requests) == 1
 
 
 @pytest.mark.parametrize("target", ["ElasticMapReduce.NoSuchOperation", "ElasticMapReduce.", "Nonsense"])

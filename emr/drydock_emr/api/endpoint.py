@@ -12,11 +12,19 @@ from starlette.responses import Response
 from drydock_emr.api import shapes
 from drydock_emr.api.operations import BUILT
 from drydock_emr.api.operations.service import Service
-from drydock_emr.errors import EmrError, InvalidRequest, NotBuilt, SerializationError, UnknownOperation
-from drydock_emr.gateway import verify_caller
+from drydock_emr.errors import (
+    EmrError,
+    InvalidRequest,
+    NotBuilt,
+    RequestTooLarge,
+    SerializationError,
+    UnknownOperation,
+)
+from drydock_emr.gateway import verify_token
 
 TARGET_PREFIX = "ElasticMapReduce."
-MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_REQUEST_BYTES = 4 << 20
+"""AWS documents no limit; this holds 256 steps of the largest size. The gateway has the same number."""
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +52,10 @@ class Endpoint:
         return _response(200, output, request_id)
 
     async def _perform(self, request: Request) -> dict[str, Any]:
-        body = await request.body()
-        if len(body) > MAX_BODY_BYTES:
-            raise SerializationError(f"The request has {len(body)} bytes, at most {MAX_BODY_BYTES} are taken.")
-        caller = verify_caller(request.headers.get("authorization"), body, self._gateway_secret)
         target = request.headers.get("x-amz-target", "")
+        passage = verify_token(request.headers.get("authorization"), target, self._gateway_secret)
+        body = await _read(request)
+        passage.check_body(body)
         name = target.removeprefix(TARGET_PREFIX)
         if not target.startswith(TARGET_PREFIX) or name not in shapes.service_model().operation_names:
             raise UnknownOperation(repr(name))
@@ -56,9 +63,19 @@ class Endpoint:
         if perform is None:
             raise NotBuilt(name)
         operation = shapes.service_model().operation_model(name)
-        output = await perform(self._service, caller, shapes.parse(operation, _decode(body)))
-        log.info("%s by %s", name, caller.arn)
+        output = await perform(self._service, passage.caller, shapes.parse(operation, _decode(body)))
+        log.info("%s by %s", name, passage.caller.arn)
         return shapes.render(operation, output)
+
+
+async def _read(request: Request) -> bytes:
+    """The body, of which no more is kept than may be taken. Raises RequestTooLarge."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_REQUEST_BYTES:
+            raise RequestTooLarge(f"The request is larger than {MAX_REQUEST_BYTES} bytes, which is all that is taken.")
+    return bytes(body)
 
 
 def _decode(body: bytes) -> Any:
