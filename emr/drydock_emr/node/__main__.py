@@ -1,4 +1,6 @@
-"""`drydock-node`: runs a node until SIGTERM or SIGINT, configured by the environment variables in `config`.
+"""`drydock-node`: the instance controller of one node, until SIGTERM or SIGINT.
+
+It is configured by the environment variables that `config` lists.
 
 Exit code 0 after SIGTERM or SIGINT, 2 when a variable or a port is not usable, 1 after an error of the node's own.
 """
@@ -8,9 +10,9 @@ import logging
 import signal
 import sys
 
-from drydock_emr.node.agent import Agent
 from drydock_emr.node.config import Config
 from drydock_emr.node.errors import ConfigurationError
+from drydock_emr.node.instance_controller import InstanceController
 
 
 def main() -> None:
@@ -24,9 +26,9 @@ def main() -> None:
 
 
 async def _run(config: Config) -> None:
-    agent = Agent(config)
+    controller = InstanceController(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, agent.stop)
+        asyncio.get_running_loop().add_signal_handler(number, controller.stop)
     logging.getLogger(__name__).info(
         "Node %s at %s:%d, page %s, scratch %s",
         config.name,
@@ -35,7 +37,7 @@ async def _run(config: Config) -> None:
         config.ui_url,
         config.scratch,
     )
-    await agent.run()
+    await controller.run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The node's loop: says what is true, hears what should be true, and works towards it.
+"""The instance controller, as EMR calls the program that has a node in hand.
+
+A loop: it says what is true of the node, hears what should be true, and works towards it.
 
 Two tasks run side by side. `_sync` keeps a request at the control plane and sends a new one as soon as there is news;
 while the control plane is away it tries again, ever more rarely, and everything on the node goes on. `_reconcile`
@@ -29,8 +31,8 @@ RETURN_DEADLINE_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class Agent:
-    """One node. `run` until it is cancelled or `stop` is called."""
+class InstanceController:
+    """Of one node. `run` until it is cancelled or `stop` is called."""
 
     def __init__(self, config: Config) -> None:
         """Raises ConfigurationError when the credentials' port is taken."""
@@ -84,7 +86,7 @@ class Agent:
                 facts |= {"tenancy": self._assignment.tenancy, "phase": Phase.PREPARING}
                 facts |= {"logs_shipped": tenancy.logs_shipped}
             else:
-                facts |= {"phase": tenancy.phase, "failure": tenancy.reported_failure}
+                facts |= {"phase": tenancy.phase, "failure": tenancy.failure}
                 facts |= {"alive_workers": tenancy.alive_workers}
         return Report.model_validate(
             {
