@@ -5,9 +5,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from drydock import aws, settings
+from drydock.errors import ServiceFailed
 from drydock.health import PROBE_BUCKET_PREFIX
 
 _DAY = re.compile(r"(?:^|/)ship_date=(\d{4}-\d{2}-\d{2})/")
@@ -31,22 +30,27 @@ class Contents:
 
 
 def buckets(paths: settings.Paths, ports: settings.Ports) -> tuple[str, ...]:
-    """The names of the gateway's buckets now, but for those of a look at its health. Raises botocore's errors."""
+    """The names of the gateway's buckets now, but for those of a look at its health.
+
+    Raises ServiceFailed when the gateway does not answer as it should; so does `read`.
+    """
     s3 = aws.operator_client("s3", paths, ports)
-    names = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"])
-    return tuple(sorted(name for name in names if not name.startswith(PROBE_BUCKET_PREFIX)))
+    with aws.explained(ports, "list its buckets"):
+        names = (bucket["Name"] for bucket in s3.list_buckets()["Buckets"])
+        return tuple(sorted(name for name in names if not name.startswith(PROBE_BUCKET_PREFIX)))
 
 
 def read(paths: settings.Paths, ports: settings.Ports) -> Contents:
-    """What the gateway holds now. Raises botocore's errors."""
+    """What the gateway holds now."""
     s3 = aws.operator_client("s3", paths, ports)
     names = buckets(paths, ports)
     objects, days = 0, set()
-    for bucket in names:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for entry in page.get("Contents", ()):
-                objects += 1
-                days.update(_DAY.findall(entry["Key"]))
+    with aws.explained(ports, "list what its buckets hold"):
+        for bucket in names:
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                for entry in page.get("Contents", ()):
+                    objects += 1
+                    days.update(_DAY.findall(entry["Key"]))
     return Contents(names, objects, tuple(sorted(days)))
 
 
@@ -72,7 +76,7 @@ def note_if_answering(paths: settings.Paths, ports: settings.Ports) -> Contents 
     """`read` and `note`, where the gateway answers; None where it does not, and the last note stands."""
     try:
         contents = read(paths, ports)
-    except (BotoCoreError, ClientError):
+    except ServiceFailed:
         return None
     note(paths, contents)
     return contents

@@ -4,12 +4,13 @@ import json
 import shutil
 import time
 
-from drydock import contents, lock, output, secrets, services, settings, startup, terraform
+from drydock import contents, lock, output, secrets, services, settings, startup, terraform, terraform_state
 from drydock.errors import DrydockError, SetupError
 from drydock.supervision import Supervisor
 from drydock.toolchain.stamps import Stamp, fingerprint
 
 FREE_DISK_BYTES = 3 * 1024**3  # a day of a million shipments, its tables, Spark's scratch and the logs
+SHOWN_DEVIATIONS = 5
 
 
 def local_up() -> None:
@@ -71,16 +72,21 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
     Returns whether there was something to do.
     """
     applied = Stamp(paths.terraform / "applied.stamp", _described(paths))
-    if applied.matches and terraform.is_applied(paths, ports):
+    deviations = terraform_state.deviations(paths, ports)
+    if applied.matches and deviations == []:
         return False
     lost = contents.noted(paths)
-    if lost is not None and lost.buckets and not contents.buckets(paths, ports):
+    if deviations:
+        named = [deviation.what for deviation in deviations[:SHOWN_DEVIATIONS]]
+        more = f", and {len(deviations) - len(named)} more" if len(deviations) > len(named) else ""
+        output.warn(f"Not as Terraform left it: {', '.join(named)}{more}. Making it so again.")
+    elif lost is not None and lost.buckets and not contents.buckets(paths, ports):
         output.warn(
             "The gateway was restarted and holds nothing, since it keeps its data in memory. "
             f"Lost: {lost}; roles and network. Making them anew, the days' data excepted."
         )
     applied.forget()
-    terraform.apply(paths, ports)
+    terraform.apply(paths, ports, replace=[each.address for each in deviations or () if not each.is_gone])
     applied.write()
     return True
 

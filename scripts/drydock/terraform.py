@@ -8,19 +8,18 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from drydock import aws, output, secrets, settings, terraform_mirror
-from drydock.errors import ServiceFailed, SetupError
+from drydock import aws, output, settings, terraform_mirror
+from drydock.errors import SetupError
 from drydock.terraform_process import Changes, Event, Terraform, environment
 
 CONFIGURATION = settings.REPOSITORY / "terraform"
@@ -45,17 +44,25 @@ class Change:
     address: str
 
 
-def apply(paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS) -> dict[str, Any]:
+def apply(
+    paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS, replace: Iterable[str] = ()
+) -> dict[str, Any]:
     """Make true what `terraform/` says, and return Terraform's outputs by name. The gateway has to be up.
 
-    Doing it again changes nothing and takes some seconds. Raises DrydockError when it cannot be done; what was made by
-    then stays, and the next run goes on from there. On KeyboardInterrupt Terraform is waited for while it finishes and
-    saves its state; then the interrupt goes on.
+    `replace` names resources to make anew although Terraform finds nothing wrong with them. Doing it again changes
+    nothing and takes some seconds. Raises DrydockError when it cannot be done; what was made by then stays, and the
+    next run goes on from there. On KeyboardInterrupt Terraform is waited for while it finishes and saves its state;
+    then the interrupt goes on.
     """
     started = time.monotonic()
     with _terraform(paths, ports, jobs_dir) as terraform, _Progress() as progress:
         result = terraform.run(
-            "apply", "-auto-approve", f"-parallelism={PARALLELISM}", *_PROFILE_ARGUMENTS, on_event=progress.show
+            "apply",
+            "-auto-approve",
+            f"-parallelism={PARALLELISM}",
+            *(f"-replace={address}" for address in replace),
+            *_PROFILE_ARGUMENTS,
+            on_event=progress.show,
         )
     _report(result.changes, time.monotonic() - started)
     return result.outputs
@@ -74,28 +81,15 @@ def plan(paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS)
     return changes
 
 
-def is_applied(paths: settings.Paths, ports: settings.Ports) -> bool:
-    """Whether the gateway holds a state: false at first, and after it has lost its data."""
-    try:
-        aws.operator_client("s3", paths, ports).head_object(Bucket=STATE_BUCKET, Key=STATE_KEY)
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return False
-        raise ServiceFailed(f"The gateway refuses to say whether Terraform was applied to it: {error}") from error
-    except BotoCoreError as error:
-        raise _unreachable(ports) from error
-    return True
-
-
 def platform_config(paths: settings.Paths, ports: settings.Ports) -> dict[str, Any]:
     """The description of the platform that `apply` has put into S3, and the driver reads."""
-    try:
-        answer = aws.operator_client("s3", paths, ports).get_object(Bucket=INPUT_BUCKET, Key=PLATFORM_CONFIG_KEY)
-        config: dict[str, Any] = json.loads(answer["Body"].read())
-    except ClientError as error:
-        raise SetupError(f"`{PLATFORM_CONFIG_URI}` cannot be read ({error}). `make local-up` makes it.") from error
-    except BotoCoreError as error:
-        raise _unreachable(ports) from error
+    s3 = aws.operator_client("s3", paths, ports)
+    with aws.explained(ports, f"read `{PLATFORM_CONFIG_URI}`"):
+        try:
+            answer = s3.get_object(Bucket=INPUT_BUCKET, Key=PLATFORM_CONFIG_KEY)
+            config: dict[str, Any] = json.loads(answer["Body"].read())
+        except ClientError as error:
+            raise SetupError(f"`{PLATFORM_CONFIG_URI}` cannot be read ({error}). `make local-up` makes it.") from error
     return config
 
 
@@ -109,12 +103,12 @@ def _terraform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) -> 
     data = paths.terraform / PROFILE
     data.mkdir(parents=True, exist_ok=True)
     variables = _variables(paths, data, jobs_dir)
-    with tempfile.TemporaryDirectory(prefix="credentials-", dir=data) as folder:
+    with aws.operator_environment(paths, ports, data) as aws_environment:
         terraform = Terraform(
             directory=CONFIGURATION,
             environment={
                 **environment(paths),
-                **_aws_environment(paths, ports, Path(folder)),
+                **aws_environment,
                 **{f"TF_VAR_{name}": value for name, value in variables.items()},
                 "TF_DATA_DIR": str(data / "initialised"),
             },
@@ -174,28 +168,10 @@ def _write_archive(archive: Path, folder: Path, package: str) -> None:
     draft.replace(archive)
 
 
-def _aws_environment(paths: settings.Paths, ports: settings.Ports, folder: Path) -> dict[str, str]:
-    """The gateway and the operator's key, as a file; nothing of the user's own AWS configuration."""
-    key = secrets.operator_key(paths)
-    credentials, config = folder / "credentials", folder / "config"
-    credentials.touch(mode=0o600)
-    credentials.write_text(
-        f"[default]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n"
-    )
-    config.touch(mode=0o600)
-    return {
-        "AWS_ENDPOINT_URL": ports.gateway_url,
-        "AWS_REGION": settings.REGION,
-        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
-        "AWS_CONFIG_FILE": str(config),
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
 def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:
     """Make the bucket of Terraform's state, versioned and closed to the public. One that is there already stays."""
     s3 = aws.operator_client("s3", paths, ports)
-    try:
+    with aws.explained(ports, f"make the bucket `{STATE_BUCKET}` for Terraform's state"):
         s3.create_bucket(Bucket=STATE_BUCKET)  # in us-east-1, S3 answers the owner's second one with 200
         s3.put_public_access_block(
             Bucket=STATE_BUCKET,
@@ -207,10 +183,6 @@ def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:
             },
         )
         s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    except ClientError as error:
-        raise SetupError(f"The bucket `{STATE_BUCKET}` for Terraform's state cannot be made: {error}") from error
-    except BotoCoreError as error:
-        raise _unreachable(ports) from error
 
 
 def _initialise(terraform: Terraform, paths: settings.Paths, data: Path) -> None:
@@ -276,7 +248,3 @@ def _report(changes: Changes, seconds: float) -> None:
         output.done(f"Terraform: {changes} ({seconds:.0f} s)")
     else:
         output.done(f"Terraform: everything is as it should be ({seconds:.0f} s)")
-
-
-def _unreachable(ports: settings.Ports) -> ServiceFailed:
-    return ServiceFailed(f"The gateway at {ports.gateway_url} does not answer. `make local-status` says why.")

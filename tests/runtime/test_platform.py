@@ -119,6 +119,23 @@ def test_a_second_up_does_nothing_and_takes_no_time(drydock, home):
     assert (home / "run" / "processes.json").read_text() == before
 
 
+def test_what_was_removed_or_overwritten_by_hand_is_put_back(drydock, home):
+    s3 = aws.operator_client("s3", settings.Paths(home), settings.Ports(offset=PORT_OFFSET))
+    bucket, job = terraform.INPUT_BUCKET, "spark_app/data_generator.py"
+    s3.delete_object(Bucket=bucket, Key="config/platform.json")
+    s3.put_object(Bucket=bucket, Key=job, Body=b"another program")
+
+    up = drydock("local-up")
+
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert f"`s3://{bucket}/config/platform.json` is gone" in up.stderr
+    assert f"`s3://{bucket}/{job}` was overwritten" in up.stderr
+    assert json.loads(s3.get_object(Bucket=bucket, Key="config/platform.json")["Body"].read())["format"] == 1
+    uploaded = s3.get_object(Bucket=bucket, Key=job)["Body"].read()
+    assert uploaded == (settings.REPOSITORY / "spark" / "data_generator.py").read_bytes()
+    assert "nothing to do" in drydock("local-up").stdout
+
+
 def test_the_exports_open_the_platform(drydock, home):
     script = drydock("env").stdout + 'aws s3 cp "$DRYDOCK_PLATFORM_CONFIG" - && aws emr list-clusters'
     path = f"{INSTALLED.environment('workspace') / 'bin'}:/usr/bin:/bin"

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from drydock import secrets, settings, terraform
+from drydock import secrets, settings, terraform, terraform_state
 from drydock.errors import ServiceFailed, SetupError
 
 from .conftest import Interrupted, Platform
@@ -73,16 +73,6 @@ def test_a_touched_package_is_no_change(platform: Platform) -> None:
     assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
 
 
-def test_what_was_removed_behind_its_back_is_made_again(platform: Platform) -> None:
-    platform.client("s3").delete_object(Bucket=BUCKETS["input"], Key="spark_app/bootstrap.sh")
-    changes = terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
-    assert [change.address for change in changes if change.action == "create"] == [
-        'module.application.aws_s3_object.file["bootstrap.sh"]'
-    ]
-    terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
-    assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
-
-
 def test_rules_that_emr_adds_to_its_groups_are_left_alone(platform: Platform) -> None:
     ec2 = platform.client("ec2")
     group = platform.outputs["platform_config"]["security_groups"]["master"]
@@ -115,7 +105,6 @@ def test_the_state_is_in_s3_and_unlocked(platform: Platform) -> None:
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="spark-kestra-platform")["Contents"]]
     assert keys == ["key/terraform.tfstate"]
     assert s3.get_bucket_versioning(Bucket="spark-kestra-platform")["Status"] == "Enabled"
-    assert terraform.is_applied(platform.paths, platform.ports)
     assert not list(terraform.CONFIGURATION.rglob("*.tfstate"))
 
 
@@ -158,7 +147,7 @@ def test_a_missing_job_is_named(platform: Platform) -> None:
 
 def test_no_gateway_is_a_sentence(platform: Platform) -> None:
     nobody = settings.Ports(offset=1 - 4566)  # port 1
-    for act in (terraform.apply, terraform.is_applied, terraform.platform_config):
+    for act in (terraform.apply, terraform_state.deviations, terraform.platform_config):
         with pytest.raises(ServiceFailed, match="does not answer"):
             act(platform.paths, nobody)
 
