@@ -5,7 +5,6 @@ Nothing here was told by the run itself: what is not found is not there.
 
 import gzip
 import json
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -26,8 +25,12 @@ JOBS = ("data-generation", "data-processing")
 # The History Server reads the folder of event logs every three seconds, and an application's log when first asked.
 HISTORY_SECONDS = 90
 POLL_SECONDS = 0.5
+# A gateway that is away stays away for seconds at least; deltalake would ask ten times, and for three minutes.
+DELTA_ANSWER_SECONDS = 10
+DELTA_RETRIES = 2
 # One clock serves EMR's control plane and the jobs; a step's times and a commit's are rounded differently.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+_DRAWING = re.compile(r"\x1b\[[0-9;]*m|↳")
 _APPLICATION_ID = re.compile(r"\b(?:app-\d{14}-\d{4}|application_\d+_\d+)\b")
 
 
@@ -97,7 +100,7 @@ def read(paths: settings.Paths, ports: settings.Ports, day: date, run_id: str | 
     except (BotoCoreError, ClientError, OSError, EOFError, ValueError, KeyError) as error:
         # OSError: what deltalake and gzip raise for an endpoint that is away, or for bytes that are no archive
         raise RunFailed(
-            f"The day {day} cannot be read back: {error}. `make local-status` shows the platform."
+            f"The day {day} cannot be read back: {_on_one_line(error)}. `make local-status` shows the platform."
         ) from error
 
 
@@ -117,7 +120,7 @@ def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any]
         except TableNotFoundError:
             missing.append(f"{name}: there is no Delta table at {platform['output_uri']}/{name}")
         except DeltaError as error:
-            missing.append(f"{name}: {error}")
+            missing.append(f"{name}: {_on_one_line(error)}")
     raw_uri = f"{platform['source_uri']}/ship_date={day.isoformat()}"
     return Day(
         date=day,
@@ -249,9 +252,8 @@ def _version(table: DeltaTable, steps: tuple[Step, ...]) -> int | None:
 
 
 def storage_options(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
+    """What deltalake is told of the gateway: the operator's key, how long to wait, and to use no proxy."""
     key = secrets.operator_key(paths)
-    # deltalake knows no other way to leave a proxy out; the endpoint is on loopback.
-    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), settings.LOOPBACK]))
     return {
         "AWS_ENDPOINT_URL": ports.gateway_url,
         "AWS_ALLOW_HTTP": "true",
@@ -259,4 +261,17 @@ def storage_options(paths: settings.Paths, ports: settings.Ports) -> dict[str, s
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_REGION": settings.REGION,
         "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+        "connect_timeout": f"{DELTA_ANSWER_SECONDS}s",
+        "timeout": f"{DELTA_ANSWER_SECONDS}s",
+        "retry_timeout": f"{DELTA_ANSWER_SECONDS}s",
+        "max_retries": str(DELTA_RETRIES),
+        # The caller's proxy variables count unless a proxy is named here; the endpoint is excluded from this one.
+        "proxy_url": ports.gateway_url,
+        "proxy_excludes": settings.LOOPBACK,
     }
+
+
+def _on_one_line(error: Exception) -> str:
+    """deltalake draws its errors as a coloured tree, a line for each cause."""
+    lines = (_DRAWING.sub("", line).strip() for line in str(error).splitlines())
+    return ": ".join(line for line in lines if line).rstrip(".")
