@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from drydock import launch, processes, settings
+from drydock import launch, log_files, processes, settings
 from drydock.errors import ServiceFailed, SetupError
 from drydock.services import Service, base_environment
 
@@ -61,8 +61,8 @@ stopwaitsecs={stop_seconds}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=../logs/{name}.log
-stdout_logfile_maxbytes=10MB
-stdout_logfile_backups=2
+stdout_logfile_maxbytes={log_bytes}
+stdout_logfile_backups={log_backups}
 """
 
 
@@ -227,7 +227,8 @@ def socket_path(paths: settings.Paths) -> Path:
 
 def render_configuration(services: Iterable[Service]) -> str:
     """supervisord.conf. It holds names and times only: commands and environments are in the services' own files."""
-    programs = (_PROGRAM.format(name=service.name, stop_seconds=service.stop_seconds) for service in services)
+    bounds = {"log_bytes": log_files.MAX_BYTES, "log_backups": log_files.BACKUPS}
+    programs = (_PROGRAM.format(name=it.name, stop_seconds=it.stop_seconds, **bounds) for it in services)
     return _HEAD + "".join(programs)
 
 

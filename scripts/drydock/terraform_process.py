@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drydock import output, processes, settings
+from drydock import log_files, output, processes, settings
 from drydock.errors import SetupError
 
 # Of the caller's environment: where things are, and what the way to a registry asks for.
@@ -83,10 +83,9 @@ class Terraform:
             raise SetupError(
                 "`terraform` is not on the PATH. `make setup` says which version is needed, and where from."
             )
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         result, errors, other, is_making = Result(), [], [], False
         with (
-            self.log.open("a") as log,
+            log_files.open_to_append(self.log) as log,
             subprocess.Popen(
                 [program, f"-chdir={self.directory}", command, "-json", "-input=false", *arguments],
                 env=self.environment,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from drydock import processes, secrets, services, settings
+from drydock import log_files, processes, secrets, services, settings
 from drydock.supervision import render_configuration, socket_path
 
 
@@ -166,6 +166,14 @@ def test_the_supervisor_s_configuration_names_no_path_of_this_install(declared, 
     assert str(paths.home) not in configuration
     assert configuration.count("autostart=false") == len(declared)
     assert "[program:history-server]" in configuration
+
+
+def test_the_services_logs_are_bounded_as_all_others_are(declared):
+    configuration = render_configuration(declared.values())
+
+    assert configuration.count("stdout_logfile_maxbytes=10485760\n") == len(declared)
+    assert configuration.count("stdout_logfile_backups=2\n") == len(declared)
+    assert (log_files.MAX_BYTES, log_files.BACKUPS) == (10_485_760, 2)
 
 
 def test_a_socket_s_path_fits_whatever_the_home_is():
