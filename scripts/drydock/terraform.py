@@ -4,7 +4,6 @@ Everything that Terraform is told stands here: the profile, what `versions.toml`
 package and their wheels lie. Its state is in S3, as on AWS, and lives and dies with what it describes.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -21,9 +20,11 @@ from botocore.exceptions import ClientError
 from drydock import aws, output, settings, terraform_mirror
 from drydock.errors import SetupError
 from drydock.terraform_process import Changes, Event, Terraform, environment
+from drydock.toolchain.stamps import Stamp, fingerprint, write_file
 
 CONFIGURATION = settings.REPOSITORY / "terraform"
 JOBS = settings.REPOSITORY / "spark"
+LOCK = ".terraform.lock.hcl"
 PROFILE = "local"
 STATE_BUCKET = "spark-kestra-platform"  # as in profiles/local.tfbackend
 STATE_KEY = "key/terraform.tfstate"  # as in versions.tf
@@ -93,6 +94,21 @@ def platform_config(paths: settings.Paths, ports: settings.Ports) -> dict[str, A
     return config
 
 
+def working_directory(directory: Path) -> Path:
+    """Make `directory` show all of `terraform/` by links, for Terraform to run in, and return it.
+
+    Terraform writes a lock file and its own folder into the folder it runs in: so they are not in the checkout.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for link in directory.iterdir():
+        if link.is_symlink():
+            link.unlink()
+    for entry in CONFIGURATION.iterdir():
+        if not entry.name.startswith("."):
+            (directory / entry.name).symlink_to(entry)
+    return directory
+
+
 _PROFILE_ARGUMENTS = (f"-var-file=profiles/{PROFILE}.tfvars",)
 
 
@@ -101,17 +117,12 @@ def _terraform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) -> 
     """Terraform, initialised, with its variables and credentials, for as long as the context lasts."""
     _check_pins()
     data = paths.terraform / PROFILE
-    data.mkdir(parents=True, exist_ok=True)
-    variables = _variables(paths, data, jobs_dir)
+    directory = working_directory(data / "configuration")
+    write_file(directory / "drydock.auto.tfvars.json", json.dumps(_variables(paths, data, directory, jobs_dir)))
     with aws.operator_environment(paths, ports, data) as aws_environment:
         terraform = Terraform(
-            directory=CONFIGURATION,
-            environment={
-                **environment(paths),
-                **aws_environment,
-                **{f"TF_VAR_{name}": value for name, value in variables.items()},
-                "TF_DATA_DIR": str(data / "initialised"),
-            },
+            directory=directory,
+            environment={**environment(paths), **aws_environment},
             log=paths.logs / "terraform.log",
             state_lock_uri=f"s3://{STATE_BUCKET}/{STATE_KEY}.tflock",
         )
@@ -135,7 +146,8 @@ def _check_pins() -> None:
             )
 
 
-def _variables(paths: settings.Paths, data: Path, jobs_dir: Path) -> dict[str, str]:
+def _variables(paths: settings.Paths, data: Path, directory: Path, jobs_dir: Path) -> dict[str, str]:
+    """What Terraform is told; paths are as seen from `directory`, in which it runs."""
     if not (paths.wheels / "requirements.txt").is_file():
         raise SetupError(f"The jobs' wheels are not in `{paths.wheels}`. `make setup` downloads them.")
     archive = data / "shipments.zip"
@@ -146,7 +158,7 @@ def _variables(paths: settings.Paths, data: Path, jobs_dir: Path) -> dict[str, s
         "release_label": emr["release"],
         "python_version": emr["python"],
         # Relative, since the state holds them: another checkout of the same sources has nothing to change.
-        **{name: os.path.relpath(path, CONFIGURATION) for name, path in files.items()},
+        **{name: os.path.relpath(path, directory) for name, path in files.items()},
     }
 
 
@@ -188,10 +200,8 @@ def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:
 def _initialise(terraform: Terraform, paths: settings.Paths, data: Path) -> None:
     """`terraform init`, unless nothing that it looks at has changed since it last succeeded."""
     mirror = terraform_mirror.find(settings.versions()["terraform"]["aws_provider"])
-    stamp = data / "initialised" / "drydock-stamp"
-    fingerprint = _fingerprint(mirror)
-    locked = CONFIGURATION / ".terraform.lock.hcl"
-    if stamp.is_file() and stamp.read_text() == fingerprint and locked.is_file():
+    initialised = Stamp(terraform.directory / ".terraform" / "drydock.stamp", _fingerprint(mirror))
+    if initialised.matches and (terraform.directory / LOCK).is_file():
         return
     # The lock is never committed, so an old one decides nothing: versions.tf pins the provider exactly.
     arguments = ["-reconfigure", "-upgrade", f"-backend-config=profiles/{PROFILE}.tfbackend"]
@@ -204,14 +214,12 @@ def _initialise(terraform: Terraform, paths: settings.Paths, data: Path) -> None
         terraform.environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"  # else it is not used at all
     with output.stage("Terraform: fetching its provider" if mirror is None else "Terraform: initialising"):
         terraform.run("init", *arguments)
-    stamp.write_text(fingerprint)
+    initialised.write()
 
 
 def _fingerprint(mirror: Path | None) -> str:
-    digest = hashlib.sha256(str(mirror).encode())
-    for file in (*sorted(CONFIGURATION.rglob("*.tf")), CONFIGURATION / "profiles" / f"{PROFILE}.tfbackend"):
-        digest.update(f"{file.relative_to(CONFIGURATION)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
+    files = (*sorted(CONFIGURATION.rglob("*.tf")), CONFIGURATION / "profiles" / f"{PROFILE}.tfbackend")
+    return fingerprint(str(mirror), *(str(file.relative_to(CONFIGURATION)) for file in files), *files)
 
 
 class _Progress:

@@ -12,7 +12,7 @@ from drydock.errors import ServiceFailed, SetupError
 
 from .conftest import Interrupted, Platform
 
-UP_TO_DATE_SECONDS = 30  # four seconds on an idle machine of two cores
+UP_TO_DATE_SECONDS = 60  # four on an idle machine of two cores
 BUCKETS = {
     "input": "spark-job-data-input",
     "source": "spark-job-data-source-1",
@@ -105,7 +105,14 @@ def test_the_state_is_in_s3_and_unlocked(platform: Platform) -> None:
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="spark-kestra-platform")["Contents"]]
     assert keys == ["key/terraform.tfstate"]
     assert s3.get_bucket_versioning(Bucket="spark-kestra-platform")["Status"] == "Enabled"
-    assert not list(terraform.CONFIGURATION.rglob("*.tfstate"))
+
+
+def test_what_terraform_writes_is_not_in_the_checkout(platform: Platform) -> None:
+    began = secrets.Secrets(platform.paths.secrets).operator_key.stat().st_mtime
+    for pattern in (".terraform*", "*.tfstate*", "*.auto.tfvars*"):
+        assert [file for file in terraform.CONFIGURATION.rglob(pattern) if file.lstat().st_mtime >= began] == []
+    directory = platform.paths.terraform / "local" / "configuration"
+    assert {".terraform", ".terraform.lock.hcl"} <= {entry.name for entry in directory.iterdir()}
 
 
 def test_no_secret_is_left_where_terraform_ran(platform: Platform) -> None:

@@ -13,22 +13,19 @@ TESTS = sorted(file.name for file in (terraform.CONFIGURATION / "tests").glob("*
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Terraform, initialised without its backend, in a folder of the tests' own."""
-    variables = {
-        **terraform_process.environment(settings.Paths(tmp_path_factory.mktemp("home"))),
-        "TF_DATA_DIR": str(tmp_path_factory.mktemp("data")),
-    }
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the tests' own in which Terraform is initialised, without its backend."""
+    directory = terraform.working_directory(tmp_path_factory.mktemp("configuration"))
     mirror = terraform_mirror.find(settings.versions()["terraform"]["aws_provider"])
     plugins = [f"-plugin-dir={mirror}"] if mirror else []
-    result = run(variables, "init", "-backend=false", "-input=false", "-upgrade", *plugins)
+    result = run(directory, "init", "-backend=false", "-input=false", *plugins)
     assert result.returncode == 0, result.stdout
-    return variables
+    return directory
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_terraform_test(name: str, environment: dict[str, str]) -> None:
-    result = run(environment, "test", f"-filter=tests/{name}")
+def test_terraform_test(name: str, initialised: Path) -> None:
+    result = run(initialised, "test", f"-filter=tests/{name}")
     assert result.returncode == 0, result.stdout
     assert "0 failed" in result.stdout
     assert "Success! 0 passed" not in result.stdout
@@ -40,18 +37,18 @@ def test_every_module_but_the_uploads_has_its_tests() -> None:
     assert {name.removesuffix(".tftest.hcl") for name in TESTS} == modules - {"application"} | {"platform"}
 
 
-def test_the_configuration_is_valid(environment: dict[str, str]) -> None:
-    result = run(environment, "validate")
+def test_the_configuration_is_valid(initialised: Path) -> None:
+    result = run(initialised, "validate")
     assert result.returncode == 0, result.stdout
     assert "Warning" not in result.stdout
 
 
-def test_the_sources_are_formatted(environment: dict[str, str]) -> None:
-    result = run(environment, "fmt", "-check", "-recursive", "-diff")
+def test_the_sources_are_formatted() -> None:
+    result = run(terraform.CONFIGURATION, "fmt", "-check", "-recursive", "-diff")
     assert result.returncode == 0, result.stdout
 
 
-def test_both_profiles_set_only_what_there_is(environment: dict[str, str]) -> None:
+def test_both_profiles_set_only_what_there_is() -> None:
     """A misspelt variable in a profile would only be a warning."""
     declared = {line.split('"')[1] for line in sources("variables.tf") if line.startswith("variable ")}
     for profile in (terraform.CONFIGURATION / "profiles").glob("*.tfvars"):
@@ -69,14 +66,14 @@ def sources(name: str) -> list[str]:
     return (terraform.CONFIGURATION / name).read_text().splitlines()
 
 
-def run(variables: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     program = shutil.which("terraform", path=os.environ["PATH"])
     assert program is not None
     command = [program, arguments[0], "-no-color", *arguments[1:]]
     return subprocess.run(
         command,
-        cwd=Path(terraform.CONFIGURATION),
-        env=variables,
+        cwd=directory,
+        env=terraform_process.environment(settings.Paths()),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
