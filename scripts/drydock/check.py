@@ -18,11 +18,11 @@ def check() -> None:
 
 
 def _checks() -> dict[str, list[str]]:
-    scripts = Path(sys.executable).parent
+    scripts, paths = Path(sys.executable).parent, settings.Paths()
     # The jobs are looked at with the packages they run with; a cache of its own, or each run would undo the other's.
     with_pyspark = [
-        *("--python-executable", str(settings.Paths().environment("spark") / "bin" / "python")),
-        *("--cache-dir", ".mypy_cache/spark"),
+        *("--python-executable", str(paths.environment("spark") / "bin" / "python")),
+        *("--cache-dir", str(paths.cache / "mypy-spark")),
     ]
     checks = {
         "ruff check": [str(scripts / "ruff"), "check", "--quiet"],
@@ -53,10 +53,20 @@ def _is_shell(file: Path) -> bool:
 
 def _passes(name: str, command: list[str]) -> bool:
     with output.stage(name):
-        result = subprocess.run(command, cwd=settings.REPOSITORY, env=terraform.environment(), check=False)
+        result = subprocess.run(command, cwd=settings.REPOSITORY, env=_environment(), check=False)
     passed = result.returncode == 0
     if passed:
         output.done(name)
     else:
         output.fail(name)
     return passed
+
+
+def _environment() -> dict[str, str]:
+    """The caller's; what the checks remember lies in `DRYDOCK_HOME`."""
+    cache = settings.Paths().cache
+    return {
+        **terraform.environment(),
+        "RUFF_CACHE_DIR": str(cache / "ruff"),
+        "MYPY_CACHE_DIR": str(cache / "mypy"),
+    }

@@ -113,11 +113,12 @@ def run(paths: settings.Paths, suite: Suite, full: bool) -> tuple[int, Count]:
 
 
 def pytest(paths: settings.Paths, suite: Suite, full: bool, report: Path) -> list[str]:
-    """The command that runs a suite and writes a JUnit report."""
+    """The command that runs a suite and writes a JUnit report. What pytest remembers lies in `DRYDOCK_HOME`."""
     python = str(paths.environment(suite.environment) / "bin" / "python")
     chosen = [] if full else ["-m", "not full"]
     ignored = [f"--ignore={folder}" for folder in suite.ignored]
-    return [python, "-m", "pytest", "-q", *chosen, *ignored, f"--junitxml={report}", *suite.folders]
+    kept = [f"--junitxml={report}", "-o", f"cache_dir={paths.cache / 'pytest'}"]
+    return [python, "-m", "pytest", "-q", *chosen, *ignored, *kept, *suite.folders]
 
 
 def environment(paths: settings.Paths) -> dict[str, str]:

@@ -34,6 +34,7 @@ def test_results_are_counted_and_long_tests_run_when_asked_for(tmp_path: Path, f
     result = subprocess.run([sys.executable, *options, "."], cwd=tmp_path, capture_output=True)
     assert result.returncode == 1
     assert verb.counted(report) == verb.Count(passed=passed, failed=2, skipped=1)
+    assert not (tmp_path / ".pytest_cache").exists()
 
 
 def test_a_run_that_left_no_report_counts_nothing(tmp_path: Path):
