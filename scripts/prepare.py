@@ -38,10 +38,9 @@ def main() -> int:
 
 def prepare(quiet: bool) -> int:
     """Make what `drydock setup` runs in, and hand over to it, unless nothing at all is to do."""
-    from drydock import settings
+    from drydock import lock, settings
     from drydock.errors import DrydockError
     from drydock.toolchain import plan
-    from drydock.toolchain.stamps import only_one
 
     paths = settings.Paths()
     if not plan.pending(paths, plan.FOUNDATION + plan.STEPS):
@@ -50,7 +49,7 @@ def prepare(quiet: bool) -> int:
         return 0
     try:
         look_at_ground(paths)
-        with only_one(paths.home / "setup.lock", lambda: say("! Another set-up is running; waiting for it.")):
+        with lock.setting_up(paths, lambda warning: say(f"! {warning}")):
             plan.carry_out(paths, plan.FOUNDATION, reporter())
     except DrydockError as error:
         return fail(str(error))

@@ -1,9 +1,16 @@
-"""One verb at a time may change what runs."""
+"""One verb at a time may change what runs, and one set-up what it runs on.
+
+A lock is a file that its holder has locked and written its name into. The kernel releases it when the holder ends,
+however it ends: there is no stale lock. Processes started meanwhile do not inherit it.
+
+Standard library only: `scripts/prepare.py` imports this before any environment exists.
+"""
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from drydock import settings
 from drydock.errors import DrydockError
@@ -11,22 +18,37 @@ from drydock.errors import DrydockError
 
 @contextmanager
 def exclusive(paths: settings.Paths, verb: str) -> Iterator[None]:
-    """Hold the install's lock. Raises DrydockError, naming who holds it, when it is held.
+    """Hold the platform's lock for a verb. Raises DrydockError, naming who holds it, when it is held."""
 
-    The kernel releases it when its holder ends, however it ends: there is no stale lock. Processes started meanwhile
-    do not inherit it.
-    """
-    paths.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (paths.run / "lock").open("a+") as file:
+    def refuse(holder: str) -> None:
+        raise DrydockError(
+            f"{holder} is at work on this platform just now. Wait until it has ended, then `make {verb}` again."
+        )
+
+    with held(paths.run / "lock", f"`make {verb}`", refuse):
+        yield
+
+
+@contextmanager
+def setting_up(paths: settings.Paths, warn: Callable[[str], None]) -> Iterator[None]:
+    """Hold the set-up's lock. When it is held, say so by `warn`, once, and wait for the other's end."""
+    with held(paths.home / "setup.lock", "Set-up", lambda holder: warn(f"{holder} is at work; waiting for it.")):
+        yield
+
+
+@contextmanager
+def held(file: Path, name: str, when_taken: Callable[[str], None]) -> Iterator[None]:
+    """Hold `file` for the block. When another process does, call `when_taken` with its name and pid; unless that
+    raises, wait for its end."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("a+") as stream:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            held_by = file.read().strip() or "another command"
-            raise DrydockError(
-                f"{held_by} is at work on this platform just now. Wait until it has ended, then `make {verb}` again."
-            ) from None
-        file.truncate(0)
-        file.write(f"`make {verb}` (pid {os.getpid()})")
-        file.flush()
+            stream.seek(0)
+            when_taken(stream.read().strip() or "Another command")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.truncate(0)
+        stream.write(f"{name} (pid {os.getpid()})")
+        stream.flush()
         yield

@@ -10,9 +10,8 @@ import time
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from drydock import output, settings
+from drydock import lock, output, settings
 from drydock.toolchain import network, plan
-from drydock.toolchain.stamps import only_one
 
 QUIET_SECONDS = 10  # without a terminal: how long a step goes on without a line
 
@@ -22,7 +21,7 @@ def setup() -> None:
     os.environ.update(network.environment())
     paths = settings.Paths()
     began = time.monotonic()
-    with only_one(paths.home / "setup.lock", lambda: output.warn("Another set-up is running; waiting for it.")):
+    with lock.setting_up(paths, output.warn):
         todo = plan.pending(paths, plan.STEPS)
         if not todo:
             return

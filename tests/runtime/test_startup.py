@@ -13,7 +13,7 @@ import pytest
 import tiny_platform
 from tiny_platform import alive, notes, tiny
 
-from drydock import lock, processes, startup, teardown
+from drydock import processes, startup, teardown
 from drydock.errors import DrydockError, PortTaken, ServiceFailed
 from drydock.supervision import Supervisor, socket_path
 
@@ -146,17 +146,6 @@ def test_a_taken_port_is_named_with_its_holder_before_anything_starts(paths, fre
     assert "pytest" in message
     assert str(free_ports[0]) not in message
     assert not (paths.home / "first.notes").exists()
-
-
-def test_two_starts_at_a_time_exclude_each_other(paths):
-    with (
-        lock.exclusive(paths, "local-up"),
-        pytest.raises(DrydockError, match=rf"`make local-up` \(pid {os.getpid()}\)"),
-        lock.exclusive(paths, "local-down"),
-    ):
-        pytest.fail("the lock was given twice")
-    with lock.exclusive(paths, "local-down"):
-        pass  # it was released
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

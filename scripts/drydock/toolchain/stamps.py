@@ -6,11 +6,10 @@ fingerprint is written after it: a step whose stamp matches is done, and any oth
 Standard library only: `scripts/prepare.py` imports this before any environment exists.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,16 +75,3 @@ def replacing(folder: Path) -> Iterator[Path]:
         folder.rename(former)
     partial.rename(folder)
     shutil.rmtree(former, ignore_errors=True)
-
-
-@contextmanager
-def only_one(lock_file: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold `lock_file` for the block. When another process holds it, call `waiting` once and wait for it to end."""
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

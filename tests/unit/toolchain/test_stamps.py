@@ -1,13 +1,11 @@
 """Stamps: what makes a step of the set-up repeatable and its product whole or absent."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from drydock.errors import SetupError
-from drydock.toolchain.stamps import Stamp, fingerprint, only_one, replacing
+from drydock.toolchain.stamps import Stamp, fingerprint, replacing
 
 
 def test_a_fingerprint_depends_on_every_input_and_on_where_one_ends(tmp_path: Path):
@@ -53,25 +51,3 @@ def test_what_a_killed_set_up_left_is_swept(tmp_path: Path):
     (tmp_path / ".product.partial" / "half").touch()
     with replacing(tmp_path / "product") as partial:
         assert list(partial.iterdir()) == []
-
-
-def test_a_second_set_up_waits_for_the_first(tmp_path: Path):
-    lock = tmp_path / "lock"
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from pathlib import Path; from drydock.toolchain.stamps import only_one\n"
-            "with only_one(Path(sys.argv[1]), lambda: None): print('held', flush=True); sys.stdin.read()",
-            str(lock),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with holder:
-        assert holder.stdout
-        assert holder.stdin
-        assert holder.stdout.readline() == "held\n"
-        with only_one(lock, holder.stdin.close):  # waiting is what ends the holder
-            assert holder.wait(10) == 0
