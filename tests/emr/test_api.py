@@ -1,5 +1,6 @@
 """The API's edges: who may call, what is refused and how it is said."""
 
+import base64
 import json
 import re
 import socket
@@ -198,6 +199,22 @@ def test_clusters_are_listed_in_pages_newest_first(emr: Emr) -> None:
     assert [c["Id"] for c in second["Clusters"]] == ids[2::-1]
     assert "Marker" not in second
     assert client.list_clusters(ClusterStates=["TERMINATED"])["Clusters"] == []
+    client.run_job_flow(**run_job_flow(Name="late"))
+    assert client.list_clusters(Marker=first["Marker"])["Clusters"] == second["Clusters"], "pages stay as they were"
+    first_of_all = client.describe_cluster(ClusterId=ids[0])["Cluster"]["Status"]["Timeline"]["CreationDateTime"]
+    later = client.list_clusters(CreatedAfter=first_of_all, Marker=first["Marker"])["Clusters"]
+    assert [c["Id"] for c in later] == ids[2:0:-1], "created after, not at"
+
+
+@pytest.mark.parametrize("operation", ["ListClusters", "ListSteps", "ListInstances", "ListReleaseLabels"])
+def test_markers_of_other_lists_are_refused(emr: Emr, operation: str) -> None:
+    client = emr.client()
+    cluster_id = client.run_job_flow(**run_job_flow(Steps=[step(f"s{i}") for i in range(51)]))["JobFlowId"]
+    for position in (b"offset:x", b"cluster:1.0", b"step:-1", b"step:" + b"9" * 10, b"\xff", b"offset:\xd9\xa3"):
+        marker = base64.urlsafe_b64encode(position).decode()
+        document = {"ClusterId": cluster_id, "NextToken" if operation == "ListReleaseLabels" else "Marker": marker}
+        response = emr.send(operation, json.dumps(document).encode())
+        assert (response.status_code, response.json()["__type"]) == (400, "InvalidRequestException")
 
 
 def test_ended_clusters_take_no_steps(emr: Emr, fleet: Fleet) -> None:

@@ -24,12 +24,14 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    and_,
     create_engine,
     event,
     inspect,
+    or_,
     select,
 )
-from sqlalchemy.orm import Session, registry, relationship
+from sqlalchemy.orm import Session, lazyload, registry, relationship
 from sqlalchemy.types import TypeDecorator
 
 from drydock_emr.errors import DatabaseVersionError
@@ -105,6 +107,48 @@ class Records:
             return None
         return cluster
 
+    def has_cluster(self, cluster_id: str, account_id: str, region: str) -> bool:
+        """Whether the account has a cluster of that id in that region, without reading it."""
+        query = select(_clusters.c.id).where(
+            _clusters.c.id == cluster_id, _clusters.c.account_id == account_id, _clusters.c.region == region
+        )
+        return self._session.scalar(query) is not None
+
+    def step(self, step_id: str, cluster_id: str, account_id: str, region: str) -> Step | None:
+        """A step of the account's cluster, read without the cluster: this is what everyone polls."""
+        query = (
+            select(Step)
+            .join(_clusters, _clusters.c.id == _steps.c.cluster_id)
+            .where(
+                _steps.c.id == step_id,
+                _clusters.c.id == cluster_id,
+                _clusters.c.account_id == account_id,
+                _clusters.c.region == region,
+            )
+        )
+        return self._session.scalar(query)
+
+    def list_steps(
+        self,
+        cluster_id: str,
+        *,
+        ids: Sequence[str] = (),
+        states: Sequence[StepState] = (),
+        newest_first: bool = True,
+        begin: int | None = None,
+        limit: int,
+    ) -> Sequence[Step]:
+        """A page of a cluster's steps, from the step with the sequence number `begin` on."""
+        query = select(Step).where(_steps.c.cluster_id == cluster_id)
+        if ids:
+            query = query.where(_steps.c.id.in_(ids))
+        if states:
+            query = query.where(_steps.c.state.in_(states))
+        if begin is not None:
+            query = query.where(_steps.c.sequence <= begin if newest_first else _steps.c.sequence >= begin)
+        order = _steps.c.sequence.desc() if newest_first else _steps.c.sequence
+        return self._session.scalars(query.order_by(order).limit(limit)).all()
+
     def cluster_by_id(self, cluster_id: str) -> Cluster | None:
         """A cluster of whatever account: for the control plane itself, never for callers."""
         return self._session.get(Cluster, cluster_id)
@@ -146,10 +190,13 @@ class Records:
         states: Sequence[ClusterState] = (),
         created_after: float | None = None,
         created_before: float | None = None,
-        offset: int = 0,
+        begin: tuple[float, str] | None = None,
         limit: int = 50,
     ) -> Sequence[Cluster]:
-        """A page of an account's clusters, newest first."""
+        """A page of an account's clusters, newest first, from the one that was created at `begin` with that id on.
+
+        Their groups, instances and steps are read only when they are looked at.
+        """
         query = select(Cluster).where(_clusters.c.account_id == account_id, _clusters.c.region == region)
         if states:
             query = query.where(_clusters.c.state.in_(states))
@@ -157,8 +204,16 @@ class Records:
             query = query.where(_clusters.c.created_at > created_after)
         if created_before is not None:
             query = query.where(_clusters.c.created_at < created_before)
-        query = query.order_by(_clusters.c.created_at.desc(), _clusters.c.id).offset(offset).limit(limit)
-        return self._session.scalars(query).all()
+        if begin is not None:
+            created_at, cluster_id = begin
+            query = query.where(
+                or_(
+                    _clusters.c.created_at < created_at,
+                    and_(_clusters.c.created_at == created_at, _clusters.c.id >= cluster_id),
+                )
+            )
+        query = query.order_by(_clusters.c.created_at.desc(), _clusters.c.id).limit(limit)
+        return self._session.scalars(query.options(lazyload("*"))).all()
 
     def nodes(self) -> Sequence[NodeRecord]:
         return self._session.scalars(select(NodeRecord).order_by(_nodes.c.name)).all()

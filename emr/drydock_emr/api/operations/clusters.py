@@ -13,8 +13,8 @@ from drydock_emr.api.operations.service import (
     find_cluster,
     find_job_flow,
     make_marker,
-    offset,
     page,
+    read_marker,
     require_modifiable,
     without_none,
 )
@@ -45,7 +45,8 @@ async def describe_cluster(service: Service, caller: Caller, request: Input) -> 
 
 
 async def list_clusters(service: Service, caller: Caller, request: Input) -> Output:
-    begin = offset(request.get("Marker"))
+    """A marker names the next cluster, so that one that is made meanwhile moves nothing from page to page."""
+    begin = read_marker(request.get("Marker"), r"cluster:(\d+\.\d+):(j-[A-Z0-9]+)")
     with service.control_plane.reading() as records:
         clusters = records.list_clusters(
             caller.account_id,
@@ -53,12 +54,13 @@ async def list_clusters(service: Service, caller: Caller, request: Input) -> Out
             states=[ClusterState(state) for state in request.get("ClusterStates", [])],
             created_after=request.get("CreatedAfter"),
             created_before=request.get("CreatedBefore"),
-            offset=begin,
+            begin=(float(begin[0]), begin[1]) if begin else None,
             limit=PAGE_SIZE + 1,
         )
+        shown, following = clusters[:PAGE_SIZE], clusters[PAGE_SIZE:]
         return without_none(
-            Clusters=[views.cluster_summary(cluster) for cluster in clusters[:PAGE_SIZE]],
-            Marker=make_marker(begin + PAGE_SIZE) if len(clusters) > PAGE_SIZE else None,
+            Clusters=[views.cluster_summary(cluster) for cluster in shown],
+            Marker=make_marker(f"cluster:{following[0].created_at!r}:{following[0].id}") if following else None,
         )
 
 
@@ -174,9 +176,9 @@ async def _check_instance_profile(service: Service, caller: Caller, name: str) -
             instance_profile=name,
         )
     except RoleRefused as error:
-        if error.code == "NoSuchEntity":
-            raise ValidationError(f"Invalid InstanceProfile: {name}.") from error
-        raise ValidationError(f"Failed to authorize instance profile {name}") from error
+        if error.code == "AccessDenied":
+            raise ValidationError(f"Failed to authorize instance profile {name}") from error
+        raise ValidationError(f"Invalid InstanceProfile: {name}.") from error
     profile_name, role_name = name.rpartition("/")[2], session["RoleArn"].rpartition("/")[2]
     if role_name != profile_name:
         raise ValidationError(f"Invalid InstanceProfile: {name}.")

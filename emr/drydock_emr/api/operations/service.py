@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -38,6 +39,12 @@ def find_cluster(records: Records, caller: Caller, cluster_id: str) -> Cluster:
     return cluster
 
 
+def require_cluster(records: Records, caller: Caller, cluster_id: str) -> None:
+    """Raises InvalidRequest as `find_cluster` does, without reading the cluster."""
+    if not records.has_cluster(cluster_id, caller.account_id, caller.region):
+        raise InvalidRequest(f"Cluster id '{cluster_id}' is not valid.")
+
+
 def find_job_flow(records: Records, caller: Caller, cluster_id: str) -> Cluster:
     """The same for the operations of the older half of the API, which say it differently. Raises ValidationError."""
     cluster = records.cluster(cluster_id, caller.account_id, caller.region)
@@ -54,27 +61,33 @@ def require_modifiable(cluster: Cluster) -> Cluster:
 
 
 def page(items: Sequence[T], marker: str | None, size: int = PAGE_SIZE) -> tuple[Sequence[T], str | None]:
-    """The page that begins at the marker, and the marker of the next one. Raises InvalidRequest."""
-    begin = offset(marker)
-    more = len(items) > begin + size
-    return items[begin : begin + size], make_marker(begin + size) if more else None
+    """The page that begins at the marker, and the marker of the next one; for lists that stay as they are.
+
+    Raises InvalidRequest.
+    """
+    begin = read_marker(marker, r"offset:(\d{1,9})")
+    offset = int(begin[0]) if begin else 0
+    more = len(items) > offset + size
+    return items[offset : offset + size], make_marker(f"offset:{offset + size}") if more else None
 
 
-def make_marker(begin: int) -> str:
-    return base64.urlsafe_b64encode(f"offset:{begin}".encode()).decode()
+def make_marker(position: str) -> str:
+    """What a list answers for the next page to begin at; callers give it back as it is."""
+    return base64.urlsafe_b64encode(position.encode()).decode()
 
 
-def offset(marker: str | None) -> int:
-    """Where the marker points to; 0 without one. Raises InvalidRequest."""
+def read_marker(marker: str | None, expected: str) -> tuple[str, ...] | None:
+    """The groups of the pattern `expected` in the marker's position; None without one. Raises InvalidRequest."""
     if not marker:
-        return 0
+        return None
     try:
-        name, _, begin = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode().partition(":")
+        position = base64.b64decode(marker.encode(), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        name, begin = "", ""
-    if name != "offset" or not begin.isdecimal() or len(begin) > 9:
+        position = ""
+    matched = re.fullmatch(expected, position)
+    if matched is None:
         raise InvalidRequest("The marker is not valid: give the one that the last page came with.")
-    return int(begin)
+    return matched.groups()
 
 
 def without_none(**members: Any) -> Output:

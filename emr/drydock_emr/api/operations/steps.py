@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 from drydock_emr.api import requests, views
 from drydock_emr.api.operations.service import (
+    PAGE_SIZE,
     Handler,
     Input,
     Output,
     Service,
     find_cluster,
     find_job_flow,
-    page,
+    make_marker,
+    read_marker,
+    require_cluster,
     require_modifiable,
     without_none,
 )
@@ -32,25 +35,39 @@ async def add_job_flow_steps(service: Service, caller: Caller, request: Input) -
 
 async def describe_step(service: Service, caller: Caller, request: Input) -> Output:
     with service.control_plane.reading() as records:
-        step = _find_step(find_cluster(records, caller, request["ClusterId"]), request["StepId"])
+        step = records.step(request["StepId"], request["ClusterId"], caller.account_id, caller.region)
+        if step is None:
+            require_cluster(records, caller, request["ClusterId"])
+            raise _not_valid(request["StepId"])
         return {"Step": views.step(step)}
 
 
 async def list_steps(service: Service, caller: Caller, request: Input) -> Output:
-    ids = request.get("StepIds", [])
-    states = {StepState(state) for state in request.get("StepStates", [])}
+    """A marker names the next step, so that one that is added meanwhile moves nothing from page to page."""
+    ids, states = request.get("StepIds", []), [StepState(state) for state in request.get("StepStates", [])]
     if len(ids) > MAX_LISTED_STEP_IDS:
         raise InvalidRequest(f"At most {MAX_LISTED_STEP_IDS} step ids can be given.")
+    begin = read_marker(request.get("Marker"), r"step:(\d{1,9})")
     with service.control_plane.reading() as records:
-        cluster = find_cluster(records, caller, request["ClusterId"])
-        wanted = {_find_step(cluster, step_id).id for step_id in ids}
-        steps = [
-            step for step in cluster.steps if (not ids or step.id in wanted) and (not states or step.state in states)
-        ]
-        if not ids and not states:
-            steps.reverse()
-        shown, marker = page(steps, request.get("Marker"))
-        return without_none(Steps=[views.step(step) for step in shown], Marker=marker)
+        require_cluster(records, caller, request["ClusterId"])
+        if ids:
+            found = {step.id for step in records.list_steps(request["ClusterId"], ids=ids, limit=MAX_LISTED_STEP_IDS)}
+            for step_id in ids:
+                if step_id not in found:
+                    raise _not_valid(step_id)
+        steps = records.list_steps(
+            request["ClusterId"],
+            ids=ids,
+            states=states,
+            newest_first=not ids and not states,
+            begin=int(begin[0]) if begin else None,
+            limit=PAGE_SIZE + 1,
+        )
+        shown, following = steps[:PAGE_SIZE], steps[PAGE_SIZE:]
+        return without_none(
+            Steps=[views.step(step) for step in shown],
+            Marker=make_marker(f"step:{following[0].sequence}") if following else None,
+        )
 
 
 async def cancel_steps(service: Service, caller: Caller, request: Input) -> Output:
@@ -74,8 +91,12 @@ OPERATIONS: Mapping[str, Handler] = {
 def _find_step(cluster: Cluster, step_id: str) -> Step:
     step = cluster.step(step_id)
     if step is None:
-        raise InvalidRequest(f"Step id '{step_id}' is not valid.")
+        raise _not_valid(step_id)
     return step
+
+
+def _not_valid(step_id: str) -> InvalidRequest:
+    return InvalidRequest(f"Step id '{step_id}' is not valid.")
 
 
 def _cancel(step: Step, option: CancelOption, now: float) -> Output:
