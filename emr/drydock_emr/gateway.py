@@ -29,9 +29,9 @@ class Caller:
 
 
 class RoleRefused(Exception):
-    """The role or instance profile does not exist, or does not let the service assume it.
+    """The role or instance profile does not exist, does not let the service assume it, or is no name of one.
 
-    `code` is IAM's: NoSuchEntity or AccessDenied.
+    `code` is IAM's: NoSuchEntity, AccessDenied or ValidationError.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -122,7 +122,7 @@ class Gateway:
             response = await self._client.send(request)
         except httpx.HTTPError as error:
             raise ServiceUnavailable(f"The gateway cannot be reached: {error}.") from error
-        if response.status_code in {403, 404}:
+        if response.status_code in {400, 403, 404}:
             answer = response.json()
             raise RoleRefused(answer["error"], answer["message"])
         if response.status_code != 200:

@@ -140,7 +140,7 @@ def _parse(body: bytes) -> SessionRequest:
         return value
 
     def optional_text(name: str) -> str | None:
-        return text(name, ".+") if document.get(name) is not None else None
+        return text(name, "(?s:.+)") if document.get(name) is not None else None
 
     role, instance_profile = optional_text("role"), optional_text("instance_profile")
     if (role is None) == (instance_profile is None):

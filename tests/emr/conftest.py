@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 import boto3
 import httpx
@@ -112,12 +113,11 @@ class GatewayDouble:
         for unknown in set(asked) - known.keys():
             kind = "InvalidSubnetID.NotFound" if subnets else "InvalidGroup.NotFound"
             message = f"The {'subnet ID' if subnets else 'security group'} '{unknown}' does not exist"
-            body = (
-                f"<Response><Errors><Error><Code>{kind}</Code><Message>{message}</Message></Error></Errors></Response>"
-            )
+            error = f"<Error><Code>{kind}</Code><Message>{escape(message)}</Message></Error>"
+            body = f"<Response><Errors>{error}</Errors></Response>"
             return Response(body, 400, media_type="text/xml")
         outer, inner = ("subnetSet", "subnetId") if subnets else ("securityGroupInfo", "groupId")
-        items = "".join(f"<item><{inner}>{i}</{inner}><vpcId>{known[i]}</vpcId></item>" for i in asked)
+        items = "".join(f"<item><{inner}>{escape(i)}</{inner}><vpcId>{known[i]}</vpcId></item>" for i in asked)
         return Response(f"<r><{outer}>{items}</{outer}></r>", media_type="text/xml")
 
     def application(self) -> Starlette:

@@ -89,3 +89,17 @@ def test_more_nodes_than_there_are_end_in_a_time_out_and_block_nobody(emr: Emr, 
     assert (status["State"], status["StateChangeReason"]["Code"]) == ("TERMINATED_WITH_ERRORS", "VALIDATION_ERROR")
     assert "EC2 is out of capacity for m5.xlarge: 6 instances were asked for" in status["StateChangeReason"]["Message"]
     assert "ReadyDateTime" not in status["Timeline"]
+
+
+def test_a_number_of_instances_costs_nothing_by_itself(emr: Emr, fleet: Fleet) -> None:
+    """Two thousand million of them are waited for like five."""
+    client = emr.client()
+    cluster_id = fleet.start(client, Instances={"InstanceGroups": groups_with_cores(1)})
+    huge = client.run_job_flow(**run_job_flow(Instances={"InstanceGroups": groups_with_cores(2**31 - 1)}))["JobFlowId"]
+    (group,) = [g for g in client.list_instance_groups(ClusterId=cluster_id)["InstanceGroups"] if g["Name"] == "Core"]
+    client.modify_instance_groups(InstanceGroups=[{"InstanceGroupId": group["Id"], "InstanceCount": 2**31 - 1}])
+    began = time.monotonic()
+    fleet.turns()
+    assert time.monotonic() - began < 5
+    assert (state_of(client, huge), state_of(client, cluster_id)) == ("STARTING", "WAITING")
+    assert len(client.list_instances(ClusterId=cluster_id, InstanceStates=["RUNNING"])["Instances"]) == 3

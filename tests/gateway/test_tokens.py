@@ -1,11 +1,11 @@
 """The gateway's token, as the control plane reads it: both sides' own code."""
 
 import pytest
-from drydock_gateway.principal import Principal
-from drydock_gateway.tokens import for_emr
 
 from drydock_emr.errors import AccessDenied
 from drydock_emr.gateway import Caller, verify_token
+from drydock_gateway.principal import Principal
+from drydock_gateway.tokens import for_emr
 
 SECRET = "gateway-secret-of-the-tests-0123456789"
 OPERATOR = Principal(

@@ -6,7 +6,7 @@ import logging
 import uuid
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from drydock_emr.api import shapes
@@ -42,6 +42,8 @@ class Endpoint:
             output = await self._perform(request)
         except EmrError as error:
             return _response(error.status, _error_document(error), request_id, {"x-amzn-ErrorType": error.code})
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
         except Exception:
             log.exception("Request %s failed", request_id)
             document = {
@@ -80,7 +82,7 @@ async def _read(request: Request) -> bytes:
 
 def _decode(body: bytes) -> Any:
     try:
-        return json.loads(body or b"{}", parse_constant=_refuse_constant)
+        return json.loads(body.decode() or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise SerializationError(f"The request's body is not JSON: {error}.") from error
 

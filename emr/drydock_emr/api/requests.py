@@ -196,5 +196,9 @@ def _check_classification(configuration: dict[str, Any]) -> None:
 
 
 def _check_log_uri(log_uri: str | None) -> None:
-    if log_uri is not None and not re.fullmatch(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", log_uri):
+    """Without the parts `.` and `..`: to S3 they are letters of a key, but a client on the way may resolve them."""
+    if log_uri is None:
+        return
+    matched = re.fullmatch(r"s3[an]?://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\r\n\t]*)?", log_uri)
+    if not matched or {".", ".."} & set((matched[1] or "").split("/")):
         raise ValidationError(f"The log URI {log_uri!r} is not valid: s3://BUCKET/PREFIX is expected.")

@@ -5,6 +5,7 @@ lengths, ranges, enumerations and patterns (ValidationException, all violations 
 not know are ignored, as AWS ignores them.
 """
 
+import math
 import re
 from datetime import datetime
 from functools import cache
@@ -14,6 +15,11 @@ import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StringShape, StructureShape
 
 from drydock_emr.errors import SerializationError, ValidationError
+
+MAX_DEPTH = 64
+"""Of structures, lists and maps within each other; the model lets Configurations hold Configurations without end."""
+
+MAX_VIOLATIONS_SHOWN = 100
 
 
 @cache
@@ -31,11 +37,9 @@ def parse(operation: OperationModel, document: Any) -> dict[str, Any]:
         raise SerializationError("The request's body is not a JSON object.")
     if operation.input_shape is None:
         return {}
-    violations: list[str] = []
+    violations = _Violations()
     value: dict[str, Any] = _parse(operation.input_shape, document, "", violations)
-    if violations:
-        noun = "validation error" if len(violations) == 1 else "validation errors"
-        raise ValidationError(f"{len(violations)} {noun} detected: {'; '.join(violations)}")
+    violations.refuse_any()
     return value
 
 
@@ -61,63 +65,110 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _parse(shape: Shape, value: Any, path: str, violations: list[str]) -> Any:
+class _Violations:
+    """What a request breaks, in the order found; of a great many only the first are kept."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._shown: list[str] = []
+
+    def add(self, value: object, path: str, constraint: str) -> None:
+        self._count += 1
+        if self._count <= MAX_VIOLATIONS_SHOWN:
+            shown = "null" if value is None else f"'{value}'"
+            self._shown.append(f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}")
+
+    def refuse_any(self) -> None:
+        if self._count:
+            noun = "validation error" if self._count == 1 else "validation errors"
+            raise ValidationError(f"{self._count} {noun} detected: {'; '.join(self._shown)}")
+
+
+def _parse(shape: Shape, value: Any, path: str, violations: _Violations, depth: int = 0) -> Any:
     expected = _PYTHON_TYPES[shape.type_name]
     fits = isinstance(value, expected) and (bool in expected or not isinstance(value, bool))
     if not fits:
         found = type(value).__name__
         raise SerializationError(f"{path or 'The request'} is of type {found}, expected {shape.type_name}.")
+    if depth > MAX_DEPTH:
+        raise SerializationError(f"The request is nested deeper than {MAX_DEPTH} levels.")
     if isinstance(shape, StructureShape):
         for member in shape.required_members:
             if value.get(member) is None:
-                violations.append(_violation(None, _join(path, member), "Member must not be null"))
+                violations.add(None, _join(path, member), "Member must not be null")
         return {
-            name: _parse(member, value[name], _join(path, name), violations)
+            name: _parse(member, value[name], _join(path, name), violations, depth + 1)
             for name, member in shape.members.items()
             if value.get(name) is not None
         }
     if isinstance(shape, MapShape):
         return {
-            key: _parse(shape.value, item, f"{path}.{key}", violations)
+            _parse(shape.key, key, path, violations): _parse(shape.value, item, f"{path}.{key}", violations, depth + 1)
             for key, item in value.items()
             if item is not None
         }
     if isinstance(shape, ListShape):
         _check_size(shape, value, path, violations)
-        return [_parse(shape.member, item, f"{path}.{i}.member", violations) for i, item in enumerate(value, start=1)]
+        return [
+            _parse(shape.member, item, f"{path}.{i}.member", violations, depth + 1)
+            for i, item in enumerate(value, start=1)
+        ]
     if isinstance(shape, StringShape):
         _check_string(shape, value, path, violations)
-    elif shape.type_name in {"integer", "long", "double", "float"}:
-        _check_range(shape, value, path, violations)
+    elif shape.type_name != "boolean":
+        return _parse_number(shape, value, path, violations)
     return value
 
 
-def _check_string(shape: StringShape, value: str, path: str, violations: list[str]) -> None:
+def _check_string(shape: StringShape, value: str, path: str, violations: _Violations) -> None:
+    if _NO_TEXT.search(value):
+        raise SerializationError(f"{path} holds a NUL or half of a surrogate pair, which is no text.")
     _check_size(shape, value, path, violations)
     if shape.enum and value not in shape.enum:
         allowed = ", ".join(shape.enum)
-        violations.append(_violation(value, path, f"Member must satisfy enum value set: [{allowed}]"))
+        violations.add(value, path, f"Member must satisfy enum value set: [{allowed}]")
     pattern = shape.metadata.get("pattern")
     if pattern and not _compiled(pattern).fullmatch(value):
-        violations.append(_violation(value, path, f"Member must satisfy regular expression pattern: {pattern}"))
+        violations.add(value, path, f"Member must satisfy regular expression pattern: {pattern}")
 
 
-def _check_size(shape: Shape, value: str | list[Any], path: str, violations: list[str]) -> None:
+# Postgres takes no NUL, and UTF-8 has no way to write a lone surrogate, which JSON can escape.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+def _check_size(shape: Shape, value: str | list[Any], path: str, violations: _Violations) -> None:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if low is not None and len(value) < low:
-        violations.append(_violation(value, path, f"Member must have length greater than or equal to {low}"))
+        violations.add(value, path, f"Member must have length greater than or equal to {low}")
     if high is not None and len(value) > high:
-        violations.append(_violation(value, path, f"Member must have length less than or equal to {high}"))
+        violations.add(value, path, f"Member must have length less than or equal to {high}")
 
 
-def _check_range(shape: Shape, value: float, path: str, violations: list[str]) -> None:
+_INTEGER_BITS = {"integer": 32, "long": 64}
+
+
+def _parse_number(shape: Shape, value: float, path: str, violations: _Violations) -> float:
+    if (bits := _INTEGER_BITS.get(shape.type_name)) is None:
+        value = _finite(value, path)
+    elif not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        raise SerializationError(f"{path} is no {bits}-bit integer.")
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if low is not None and value < low:
-        violations.append(_violation(value, path, f"Member must have value greater than or equal to {low}"))
+        violations.add(value, path, f"Member must have value greater than or equal to {low}")
     if high is not None and value > high:
-        violations.append(_violation(value, path, f"Member must have value less than or equal to {high}"))
-    if shape.type_name == "integer" and not -(2**31) <= value < 2**31:
-        raise SerializationError(f"{path} is {value}, which is no 32-bit integer.")
+        violations.add(value, path, f"Member must have value less than or equal to {high}")
+    return value
+
+
+def _finite(value: float, path: str) -> float:
+    """JSON has no infinity, but numbers that are read as one."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise SerializationError(f"{path} is too large a number.")
+    return number
 
 
 @cache
@@ -139,11 +190,6 @@ def _render(shape: Shape, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.timestamp()
     return value
-
-
-def _violation(value: object, path: str, constraint: str) -> str:
-    shown = "null" if value is None else f"'{value}'"
-    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _join(path: str, member: str) -> str:

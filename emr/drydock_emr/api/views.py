@@ -20,7 +20,14 @@ def cluster(record: Cluster) -> dict[str, Any]:
     request = record.request
     instances = request["Instances"]
     versions = releases.APPLICATIONS.get(request["ReleaseLabel"], {})
-    passed_on = ("SecurityConfiguration", "AutoScalingRole", "CustomAmiId", "EbsRootVolumeSize", "OSReleaseLabel")
+    passed_on = (
+        "SecurityConfiguration",
+        "AutoScalingRole",
+        "CustomAmiId",
+        "EbsRootVolumeSize",
+        "OSReleaseLabel",
+        "KerberosAttributes",
+    )
     return {
         **cluster_summary(record),
         "Ec2InstanceAttributes": {
@@ -54,7 +61,6 @@ def cluster(record: Cluster) -> dict[str, Any]:
         "MasterPublicDnsName": record.master.address if record.master else None,
         "Configurations": request.get("Configurations", []),
         "ScaleDownBehavior": request.get("ScaleDownBehavior", "TERMINATE_AT_TASK_COMPLETION"),
-        "KerberosAttributes": request.get("KerberosAttributes", {}),
         "StepConcurrencyLevel": record.step_concurrency,
         "PlacementGroups": request.get("PlacementGroupConfigs", []),
         **{name: request[name] for name in passed_on if name in request},

@@ -61,10 +61,10 @@ def claim(
     """Take nodes for a STARTING cluster, or None while too few are free, clean and up."""
     master_group = cluster.group(InstanceRole.MASTER)
     assert master_group is not None, f"{cluster.id} has no master group"
-    wanted = [group for group in cluster.worker_groups for _ in range(group.requested_count)]
     free = _rested(nodes, reports)
-    if len(free) < 1 + len(wanted):
+    if len(free) < 1 + sum(group.requested_count for group in cluster.worker_groups):
         return None
+    wanted = [group for group in cluster.worker_groups for _ in range(group.requested_count)]
     master = next((node for node in free if node.daemons.master), free[0])
     alone = not wanted
     master.assign(worker_daemons(master, master_group.instance_type, master=True) if alone else Daemons(master=True))
@@ -83,7 +83,7 @@ def resize(cluster: Cluster, nodes: Sequence[NodeRecord], reports: Mapping[str, 
         members = [instance for instance in cluster.live_instances if instance.group_id == group.id]
         for instance in members[group.requested_count :]:
             dismiss(instance, now)
-        missing += [group] * (group.requested_count - len(members))
+        missing += [group] * min(group.requested_count - len(members), len(nodes))  # may be billions
     master = next((node for node in nodes if cluster.master and node.name == cluster.master.node), None)
     if master is None:
         return []
