@@ -28,6 +28,8 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The endpoint is on this machine, and is restarted within seconds if it comes back at all.
 UNREACHABLE_SECONDS = 20
+# Nodes deliver logs every three seconds, and before a cluster has ended.
+LATE_LOGS_SECONDS = 30
 TICK_SECONDS = 1.0
 SHOWN_LINE_LENGTH = 60
 TAIL_LINES = 20
@@ -144,7 +146,8 @@ def run(
 def _command(paths: settings.Paths, job: Job, day: str, run_id: str) -> list[str]:
     driver = str(paths.environment("workspace") / "bin" / "drydock-driver")
     run_options = ["--job", job.name, "--date", day, "--run-id", run_id, "--output", "events"]
-    return [driver, "run", *run_options, "--unreachable-seconds", str(UNREACHABLE_SECONDS), "--", *job.command]
+    limits = ["--unreachable-seconds", str(UNREACHABLE_SECONDS), "--late-logs-seconds", str(LATE_LOGS_SECONDS)]
+    return [driver, "run", *run_options, *limits, "--", *job.command]
 
 
 @contextmanager

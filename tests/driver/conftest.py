@@ -7,8 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
 
+from drydock_driver.emr_api import Emr
+from drydock_driver.platform_config import Platform, parse
+from drydock_driver.reporting import Output, Reporter
 from tests.driver.scripted_aws import OPERATOR_KEY, ROLE_ARN, ScriptedAws
 
 CONFIG_URI = "s3://input/config/platform.json"
@@ -56,8 +60,10 @@ def aws(document: dict[str, Any]) -> Iterator[ScriptedAws]:
         aws.answer("TerminateJobFlows", {})
         aws.answer("CancelSteps", {})
         aws.answer("ListSteps", {"Steps": []})
+        aws.answer("AddTags", {})
         aws.cluster_states("STARTING", "WAITING", "RUNNING", "TERMINATING", "TERMINATED")
         aws.step_states("COMPLETED")
+        aws.put_log("controller", "INFO Step succeeded with exitCode 0 and took 3 seconds\n")
         yield aws
 
 
@@ -117,8 +123,42 @@ def driver(start: Start) -> Run:
     return run
 
 
+@pytest.fixture(scope="session")
+def anybody() -> boto3.Session:
+    """One for all tests: it reads botocore's models, which takes a while, once."""
+    return boto3.Session("AKIAANYBODY", "secret", region_name="eu-west-1")
+
+
+@pytest.fixture
+def session(aws: ScriptedAws, anybody: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> boto3.Session:
+    """For the driver's parts in this process: its clients find the scripted endpoint."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+    return anybody
+
+
+@pytest.fixture
+def emr(session: boto3.Session) -> Emr:
+    return Emr(session, "eu-west-1")
+
+
+@pytest.fixture
+def platform(document: dict[str, Any]) -> Platform:
+    return parse(document, "here")
+
+
+@pytest.fixture
+def reporter() -> Reporter:
+    return Reporter(Output.EVENTS)
+
+
 @pytest.fixture
 def run_arguments() -> list[str]:
     """`run` of a small job."""
     command = ["spark-submit", "{application_uri}/job.py", "--date", "{date}", "--target", "{source_uri}"]
     return ["run", "--job", "data-generation", "--date", "2026-11-21", "--run-id", "r1", "--", *command]
+
+
+def with_options(arguments: list[str], *options: str) -> list[str]:
+    """The run's arguments with more options; of an option given twice, the last counts."""
+    at = arguments.index("--")
+    return [*arguments[:at], *options, *arguments[at:]]

@@ -52,6 +52,8 @@ class ScriptedAws:
     """EMR by script, S3 objects by `bucket/key`, STS for one role. Use as a context manager."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    modified: str = "Thu, 01 Jan 2026 00:00:00 GMT"  # every object
+    missing: Refusal = field(default_factory=lambda: Refusal("NoSuchKey", "no such key", 404))
     calls: list[Call] = field(default_factory=list)
     caller_arn: str = f"arn:aws:iam::{ACCOUNT}:user/operator"
     assume_role: Refusal | None = None
@@ -115,6 +117,10 @@ class ScriptedAws:
         """Deliver a log of step s-1 on cluster j-1."""
         self.objects[f"logs/emr/j-1/steps/s-1/{name}.gz"] = gzip.compress(text.encode())
 
+    def drop_log(self, name: str) -> None:
+        """As if that log of step s-1 had never been delivered."""
+        self.objects.pop(f"logs/emr/j-1/steps/s-1/{name}.gz", None)
+
     def operations(self) -> list[str]:
         """Names of the EMR and STS operations that arrived."""
         return [call.operation for call in self.calls]
@@ -160,13 +166,16 @@ class ScriptedAws:
             def do_GET(self) -> None:
                 content = aws.objects.get(urlsplit(self.path).path.lstrip("/"))
                 if content is None:
-                    self._send(404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>", "text/xml")
+                    no = aws.missing
+                    error = f"<Error><Code>{no.code}</Code><Message>{no.message}</Message></Error>"
+                    self._send(no.status, error.encode(), "text/xml")
                     return
                 etag = f'"{hash(content)}"'
                 if self.headers.get("If-None-Match") == etag:
                     self._send(304, b"", "text/plain")
                 else:
-                    self._send(200, content, "binary/octet-stream", ETag=etag)
+                    headers = {"ETag": etag, "Last-Modified": aws.modified}
+                    self._send(200, content, "binary/octet-stream", **headers)
 
             def _emr(self, operation: str, body: dict[str, Any], access_key: str) -> None:
                 answer = aws._next(operation, body)

@@ -18,15 +18,27 @@ def test_create_returns_the_cluster_that_takes_steps(aws: ScriptedAws, driver: R
 
 def test_create_again_finds_the_cluster_by_its_whole_name(aws: ScriptedAws, driver: Run) -> None:
     name = "drydock-a-job-2026-11-21-r1"
-    aws.answer("ListClusters", {"Clusters": [{"Id": "j-9", "Name": f"{name}2"}, {"Id": "j-1", "Name": name}]})
+    active = {"Status": {"State": "STARTING"}}
+    ended = {"Status": {"State": "TERMINATED"}}
+    aws.answer(
+        "ListClusters",
+        {
+            "Clusters": [
+                {"Id": "j-9", "Name": f"{name}2", **active},
+                {"Id": "j-8", "Name": name, **ended},
+                {"Id": "j-1", "Name": name, **active},
+            ]
+        },
+    )
     done = driver("create", "--job", "a-job", "--date", "2026-11-21", "--run-id", "r1", "--output", "json")
-    assert json.loads(done.stdout)["adopted"] is True
+    document = json.loads(done.stdout)
+    assert (document["cluster_id"], document["adopted"]) == ("j-1", True)
     assert "RunJobFlow" not in aws.operations()
-    assert aws.bodies("ListClusters")[0]["ClusterStates"] == ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 
 
 def test_a_cluster_taken_over_that_does_not_start_is_left_to_its_maker(aws: ScriptedAws, driver: Run) -> None:
-    aws.answer("ListClusters", {"Clusters": [{"Id": "j-1", "Name": "drydock-a-job-2026-11-21-r1"}]})
+    listed = {"Id": "j-1", "Name": "drydock-a-job-2026-11-21-r1", "Status": {"State": "WAITING"}}
+    aws.answer("ListClusters", {"Clusters": [listed]})
     aws.cluster_states("TERMINATING")
     done = driver("create", "--job", "a-job", "--date", "2026-11-21", "--run-id", "r1")
     assert done.returncode == 1
@@ -44,7 +56,7 @@ def test_a_cluster_that_takes_too_long_to_start_is_ended(aws: ScriptedAws, drive
 def test_submit_says_what_is_to_happen_on_failure_and_does_not_wait(aws: ScriptedAws, driver: Run) -> None:
     arguments = ("--cluster", "j-1", "--name", "seven", "--output", "json", "--", "bash", "-c", "exit 7 {x y}")
     done = driver("submit", *arguments)
-    assert json.loads(done.stdout) == {"cluster_id": "j-1", "step_id": "s-1"}
+    assert json.loads(done.stdout) == {"cluster_id": "j-1", "step_id": "s-1", "adopted": False}
     [step] = aws.bodies("AddJobFlowSteps")[0]["Steps"]
     assert step["ActionOnFailure"] == "CANCEL_AND_WAIT"
     assert step["HadoopJarStep"]["Args"] == ["bash", "-c", "exit 7 {x y}"]
@@ -64,7 +76,8 @@ def test_wait_waits_for_every_step_and_leaves_the_cluster(aws: ScriptedAws, driv
     aws.answer("DescribeStep", describe)
     aws.cluster_states("RUNNING")
     aws.put_log("stderr", "fine\n")
-    aws.objects["logs/emr/j-1/steps/s-2/stderr.gz"] = aws.objects["logs/emr/j-1/steps/s-1/stderr.gz"]
+    for name in ("controller", "stderr"):
+        aws.objects[f"logs/emr/j-1/steps/s-2/{name}.gz"] = aws.objects[f"logs/emr/j-1/steps/s-1/{name}.gz"]
     done = driver("wait", "--cluster", "j-1", "--output", "json")
     assert done.returncode == 1
     assert [(step["step_id"], step["state"]) for step in json.loads(done.stdout)["steps"]] == [

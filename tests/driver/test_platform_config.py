@@ -1,11 +1,14 @@
 """Addresses and placeholders, for every text there is."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drydock_driver.cluster import JobRun
+from drydock_driver.creation import request
 from drydock_driver.errors import PlatformConfigError, UsageError
 from drydock_driver.platform_config import Platform, parse
 from drydock_driver.s3_uri import S3Uri
@@ -90,11 +93,13 @@ def test_a_wrong_field_is_named(document: dict[str, Any], field: str, value: obj
 
 
 def test_nested_configurations_are_kept(document: dict[str, Any]) -> None:
-    from drydock_driver.cluster import _configuration
-
     inner = {"classification": "export", "properties": {"PYSPARK_PYTHON": "python3.11"}}
-    assert _configuration({"classification": "spark-env", "configurations": [inner]}) == {
-        "Classification": "spark-env",
-        "Properties": {},
-        "Configurations": [{"Classification": "export", "Properties": {"PYSPARK_PYTHON": "python3.11"}}],
-    }
+    document["configurations"] = [{"classification": "spark-env", "configurations": [inner]}]
+    run = JobRun("a", date(2026, 11, 21), "r1")
+    assert request(parse(document, "here"), run, {})["Configurations"] == [
+        {
+            "Classification": "spark-env",
+            "Properties": {},
+            "Configurations": [{"Classification": "export", "Properties": {"PYSPARK_PYTHON": "python3.11"}}],
+        }
+    ]

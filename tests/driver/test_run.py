@@ -1,12 +1,13 @@
 """`drydock-driver run`: what it asks of AWS, and what it makes of the answers."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.driver.conftest import Run, Start
-from tests.driver.scripted_aws import OPERATOR_KEY, ROLE_ARN, ROLE_KEY, LostAnswer, Refusal, ScriptedAws
+from tests.driver.conftest import Run, Start, with_options
+from tests.driver.scripted_aws import OPERATOR_KEY, ROLE_ARN, ROLE_KEY, Refusal, ScriptedAws
 
 NAME = "drydock-data-generation-2026-11-21-r1"
 
@@ -22,6 +23,8 @@ def test_a_run_is_a_cluster_a_step_and_the_clusters_end(
 
     assert done.returncode == 0, done.stderr
     [cluster] = aws.bodies("RunJobFlow")
+    mark = next(tag["Value"] for tag in cluster["Tags"] if tag["Key"] == "driver-seen-at")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(mark)) < timedelta(minutes=2)
     assert cluster == {
         "Name": NAME,
         "LogUri": "s3://logs/emr/",
@@ -63,6 +66,7 @@ def test_a_run_is_a_cluster_a_step_and_the_clusters_end(
         "Tags": [
             {"Key": "for-use-with-amazon-emr-managed-policies", "Value": "true"},
             {"Key": "platform", "Value": "drydock"},
+            {"Key": "driver-seen-at", "Value": mark},
             {"Key": "job", "Value": "data-generation"},
             {"Key": "ship-date", "Value": "2026-11-21"},
             {"Key": "run-id", "Value": "r1"},
@@ -159,14 +163,20 @@ def test_a_step_that_ends_otherwise_fails_the_run(
     assert "TerminateJobFlows" in aws.operations()
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("VALIDATION_ERROR", "The subnet subnet-1 does not exist."),
+        ("BOOTSTRAP_FAILURE", "On the master instance (i-1), bootstrap action 1 returned a non-zero return code"),
+    ],
+)
 def test_a_cluster_that_does_not_start_fails_the_run_with_emrs_reason(
-    aws: ScriptedAws, driver: Run, run_arguments: list[str]
+    aws: ScriptedAws, driver: Run, run_arguments: list[str], code: str, reason: str
 ) -> None:
-    reason = "On the master instance (i-1), bootstrap action 1 returned a non-zero return code"
-    aws.cluster_states("STARTING", "TERMINATED_WITH_ERRORS", reason=reason, code="BOOTSTRAP_FAILURE")
+    aws.cluster_states("STARTING", "TERMINATED_WITH_ERRORS", reason=reason, code=code)
     done = driver(*run_arguments)
     assert done.returncode == 1
-    assert done.stderr.strip() == f"Cluster j-1 did not start: TERMINATED_WITH_ERRORS (BOOTSTRAP_FAILURE): {reason}"
+    assert done.stderr.strip() == f"Cluster j-1 did not start: TERMINATED_WITH_ERRORS ({code}): {reason}"
     assert "AddJobFlowSteps" not in aws.operations()
 
 
@@ -193,37 +203,6 @@ def test_a_throttled_create_is_sent_again_and_a_refused_one_is_not(
     assert driver(*run_arguments).returncode == 1
     assert len(aws.bodies("RunJobFlow")) == 1
     assert "TerminateJobFlows" not in aws.operations()
-
-
-def test_a_create_whose_answer_is_lost_finds_its_cluster_and_makes_no_second(
-    aws: ScriptedAws, driver: Run, run_arguments: list[str]
-) -> None:
-    aws.answer("RunJobFlow", LostAnswer())
-    listed = {"Clusters": [{"Id": "j-2", "Name": "another"}, {"Id": "j-1", "Name": NAME}]}
-    aws.answer("ListClusters", {"Clusters": []}, {"Clusters": []}, listed)
-    done = driver(*run_arguments)
-    assert done.returncode == 0, done.stderr
-    assert len(aws.bodies("RunJobFlow")) == 1
-    assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]
-
-
-def test_a_run_that_is_repeated_takes_over_its_cluster_and_its_step(
-    aws: ScriptedAws, driver: Run, run_arguments: list[str]
-) -> None:
-    expanded = ["spark-submit", "s3://input/spark_app/job.py", "--date", "2026-11-21", "--target"]
-    step = {
-        "Id": "s-1",
-        "Name": "data-generation 2026-11-21",
-        "Config": {"Args": [*expanded, "s3://source/data_source/shipment"]},
-        "Status": {"State": "RUNNING"},
-    }
-    aws.answer("ListClusters", {"Clusters": [{"Id": "j-1", "Name": NAME}]})
-    aws.answer("ListSteps", {"Steps": [step]})
-    done = driver(*run_arguments)
-    assert done.returncode == 0, done.stderr
-    assert "RunJobFlow" not in aws.operations()
-    assert "AddJobFlowSteps" not in aws.operations()
-    assert "TerminateJobFlows" in aws.operations()
 
 
 PROTECTED = "Could not shut down one or more job flows since they are termination protected."
@@ -263,7 +242,7 @@ def test_an_endpoint_that_is_gone_is_a_failure_that_names_the_cluster(
 ) -> None:
     aws.step_states("RUNNING")
     aws.cluster_states("WAITING")
-    process = start(*_with(run_arguments, "--unreachable-seconds", "1"))
+    process = start(*with_options(run_arguments, "--unreachable-seconds", "1"))
     aws.wait_for("DescribeStep")
     aws.stop()
     _, stderr = process.communicate(timeout=60)
@@ -283,7 +262,7 @@ def test_an_endpoint_that_is_away_for_a_moment_is_waited_for(
 
 def test_json_is_one_document_on_stdout(aws: ScriptedAws, driver: Run, run_arguments: list[str]) -> None:
     aws.put_log("stdout", "hello\n")
-    done = driver(*_with(run_arguments, "--output", "json"))
+    done = driver(*with_options(run_arguments, "--output", "json"))
     document = json.loads(done.stdout)
     assert document["cluster_id"] == "j-1"
     assert document["state"] == "TERMINATED"
@@ -293,7 +272,7 @@ def test_json_is_one_document_on_stdout(aws: ScriptedAws, driver: Run, run_argum
 
 def test_events_are_one_document_a_line(aws: ScriptedAws, driver: Run, run_arguments: list[str]) -> None:
     aws.put_log("stdout", "hello\n")
-    done = driver(*_with(run_arguments, "--output", "events"))
+    done = driver(*with_options(run_arguments, "--output", "events"))
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert next(event["state"] for event in events if event["event"] == "cluster") == "STARTING"
     assert {"event": "log", "step_id": "s-1", "stream": "stdout", "line": "hello"} in events
@@ -312,7 +291,7 @@ def test_events_are_one_document_a_line(aws: ScriptedAws, driver: Run, run_argum
 def test_wrong_usage_exits_2_before_anything_is_asked(
     aws: ScriptedAws, driver: Run, run_arguments: list[str], wrong: list[str], sentence: str
 ) -> None:
-    done = driver(*_with(run_arguments, *wrong))
+    done = driver(*with_options(run_arguments, *wrong))
     assert done.returncode == 2
     assert sentence in done.stderr
     assert aws.calls == []
@@ -341,9 +320,3 @@ def test_an_incomplete_configuration_names_what_is_missing(
     done = driver(*run_arguments)
     assert done.returncode == 1
     assert "s3://input/config/platform.json has no `roles.service`; apply Terraform again." in done.stderr
-
-
-def _with(arguments: list[str], *options: str) -> list[str]:
-    """The run's arguments with more options; of an option given twice, the last counts."""
-    at = arguments.index("--")
-    return [*arguments[:at], *options, *arguments[at:]]

@@ -113,7 +113,8 @@ def test_a_stopped_run_whose_cluster_may_not_be_ended_exits_1(
 def test_a_stop_while_a_lost_create_is_looked_for_ends_what_is_found(
     aws: ScriptedAws, start: Start, run_arguments: list[str]
 ) -> None:
-    listed = {"Clusters": [{"Id": "j-1", "Name": "drydock-data-generation-2026-11-21-r1"}]}
+    name = "drydock-data-generation-2026-11-21-r1"
+    listed = {"Clusters": [{"Id": "j-1", "Name": name, "Status": {"State": "STARTING"}}]}
     aws.answer("RunJobFlow", LostAnswer())
     aws.cluster_states("STARTING", "TERMINATED")
     process = start(*run_arguments)
@@ -122,3 +123,29 @@ def test_a_stop_while_a_lost_create_is_looked_for_ends_what_is_found(
     aws.answer("ListClusters", listed)
     assert process.wait(timeout=30) == 143
     assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]
+
+
+def test_a_signal_ends_the_wait_for_late_logs_and_changes_no_result(
+    aws: ScriptedAws, start: Start, run_arguments: list[str]
+) -> None:
+    aws.step_states("FAILED")
+    aws.cluster_states("WAITING", "TERMINATED")
+    aws.drop_log("controller")
+    process = start(*run_arguments)
+    aws.wait_for("TerminateJobFlows")
+    assert process.stdout is not None
+    while "Waiting for them, 360 s at most" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert stderr.splitlines()[-1] == "Cluster j-1: step s-1 (a step) is FAILED."
+
+
+def test_a_signal_ends_the_wait_of_a_throttled_create(aws: ScriptedAws, start: Start, run_arguments: list[str]) -> None:
+    aws.answer("RunJobFlow", Refusal("ThrottlingException", "Rate exceeded"))
+    process = start(*run_arguments)
+    aws.wait_for("RunJobFlow", times=2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    assert "TerminateJobFlows" not in aws.operations()

@@ -22,6 +22,7 @@ from drydock_driver.emr_api import Emr
 from drydock_driver.errors import DriverError, UsageError, aws_errors
 from drydock_driver.interruption import Interruption
 from drydock_driver.job import LATE_LOGS_SECONDS, Driver, Limits
+from drydock_driver.liveness import Liveness
 from drydock_driver.platform_config import Platform
 from drydock_driver.reporting import Output, Reporter
 
@@ -68,6 +69,15 @@ StepOption = Annotated[float, typer.Option("--step-timeout-seconds", min=1, help
 UnreachableOption = Annotated[
     float, typer.Option("--unreachable-seconds", min=0, help="How long AWS may give no answer before that is failure.")
 ]
+LateLogsOption = Annotated[
+    float, typer.Option("--late-logs-seconds", min=0, help="How long to wait for logs after the step's end.")
+]
+StderrOption = Annotated[
+    bool, typer.Option("--stderr", help="Show stderr as it comes, not only its end when the step fails.")
+]
+VerbatimOption = Annotated[
+    bool, typer.Option("--verbatim", help="Leave the command as it is: {application_uri} and its like stay.")
+]
 
 
 @app.callback()
@@ -88,7 +98,7 @@ def create(
 ) -> None:
     """Create a cluster and wait until it takes steps. One that fails to, or an interrupted wait, ends the cluster."""
     run = _job_run(job, day, run_id)
-    it = _driver(config, role_arn, output, Limits(ready_timeout_seconds, 0, unreachable_seconds))
+    it = _driver(config, role_arn, output, Limits(unreachable_seconds, ready_timeout_seconds))
     cluster, adopted = it.create(run)
     it.reporter.result(**cluster.document(), adopted=adopted)
 
@@ -100,13 +110,19 @@ def submit(
     name: Annotated[str, typer.Option("--name", help="The step's name.")],
     args: ArgsArgument,
     action_on_failure: ActionOption = ActionOnFailure.CANCEL_AND_WAIT,
+    verbatim: VerbatimOption = False,
     role_arn: RoleOption = None,
     output: OutputOption = Output.TEXT,
+    unreachable_seconds: UnreachableOption = 120,
 ) -> None:
-    """Submit a step, and return its id without waiting for it."""
-    it = _driver(config, role_arn, output)
-    step_id = steps.submit(it.emr, cluster, name, _expanded(it.platform, args), action_on_failure.value, adopted=False)
-    it.reporter.result(cluster_id=cluster, step_id=step_id)
+    """Submit a step, and return its id without waiting for it.
+
+    A step of that name and command that the cluster has already is returned, and none submitted.
+    """
+    it = _driver(config, role_arn, output, Limits(unreachable_seconds))
+    command = args if verbatim else _expanded(it.platform, args)
+    step_id, adopted = it.submit(cluster, name, command, action_on_failure.value)
+    it.reporter.result(cluster_id=cluster, step_id=step_id, adopted=adopted)
 
 
 @app.command()
@@ -118,17 +134,21 @@ def wait(
     output: OutputOption = Output.TEXT,
     step_timeout_seconds: StepOption = 21600,
     unreachable_seconds: UnreachableOption = 120,
+    late_logs_seconds: LateLogsOption = LATE_LOGS_SECONDS,
+    stderr: StderrOption = False,
 ) -> None:
     """Wait for steps and show their output; fail when one of them is not COMPLETED. The cluster stays as it is."""
-    it = _driver(config, role_arn, output, Limits(0, step_timeout_seconds, unreachable_seconds))
+    limits = Limits(unreachable_seconds, step_seconds=step_timeout_seconds, late_logs_seconds=late_logs_seconds)
+    it = _driver(config, role_arn, output, limits)
     found = it.emr.cluster(cluster)
     step_ids = step or [each.id for each in it.emr.steps(cluster)]
     if not step_ids:
         raise UsageError(f"Cluster {cluster} has no steps to wait for.")
-    logs = [it.logs(found, step_id) for step_id in step_ids]
+    logs = [it.logs(found, step_id, stderr_too=stderr) for step_id in step_ids]
     done = it.wait_for_steps(cluster, logs)
     for ended, log in zip(done, logs, strict=True):
-        log.finish(failed=ended.state != "COMPLETED", patience_seconds=LATE_LOGS_SECONDS)
+        # A cluster that stays costs money while somebody waits: what a failed step said last is worth it.
+        it.finish_logs(log, ended, wait=ended.state != "COMPLETED")
     it.reporter.result(cluster_id=cluster, steps=[ended.document() for ended in done])
     steps.check(done, cluster)
 
@@ -142,7 +162,7 @@ def terminate(
     unreachable_seconds: UnreachableOption = 120,
 ) -> None:
     """End a cluster and wait until it is gone."""
-    it = _driver(config, role_arn, output, Limits(0, 0, unreachable_seconds))
+    it = _driver(config, role_arn, output, Limits(unreachable_seconds))
     it.reporter.result(**it.terminate(cluster).document())
 
 
@@ -159,12 +179,20 @@ def run(
     ready_timeout_seconds: ReadyOption = 1800,
     step_timeout_seconds: StepOption = 21600,
     unreachable_seconds: UnreachableOption = 120,
+    late_logs_seconds: LateLogsOption = LATE_LOGS_SECONDS,
+    stderr: StderrOption = False,
+    verbatim: VerbatimOption = False,
 ) -> None:
-    """Run one step on a cluster of its own, which is ended whatever happens."""
+    """Run one step on a cluster of its own, which is ended whatever happens.
+
+    Started again with the same run id, it goes on with what the earlier attempt left: its cluster, its step, or the
+    result that the step has had.
+    """
     job_run = _job_run(job, day, run_id)
-    it = _driver(config, role_arn, output, Limits(ready_timeout_seconds, step_timeout_seconds, unreachable_seconds))
-    expanded = _expanded(it.platform, args, date=day)
-    it.reporter.result(**it.run(job_run, expanded, action_on_failure.value))
+    limits = Limits(unreachable_seconds, ready_timeout_seconds, step_timeout_seconds, late_logs_seconds)
+    it = _driver(config, role_arn, output, limits)
+    command = args if verbatim else _expanded(it.platform, args, date=day)
+    it.reporter.result(**it.run(job_run, command, action_on_failure.value, stderr_too=stderr))
 
 
 def main() -> None:
@@ -186,13 +214,15 @@ def _driver(config: str, role_arn: str | None, output: Output, limits: Limits | 
     platform = platform_config.load(_s3(session), config)
     if role_arn is None:
         session = credentials.session_of_role(platform.kestra_role_arn, session)
+    emr = Emr(session, platform.region, INTERRUPTION.wait)
     return Driver(
         platform=platform,
-        emr=Emr(session, platform.region),
+        emr=emr,
         s3=_s3(session),
+        liveness=Liveness(emr, platform, REPORTER),
         interruption=INTERRUPTION,
         reporter=REPORTER,
-        limits=limits or Limits(0, 0, 0),
+        limits=limits or Limits(0),
     )
 
 

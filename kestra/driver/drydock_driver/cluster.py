@@ -1,10 +1,9 @@
-"""A cluster's life: asked for, waited for, ended and seen to be gone."""
+"""A cluster's life: waited for, watched, ended and seen to be gone."""
 
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date
 
 from drydock_driver.emr_api import ACTIVE_STATES, Cluster, Emr
 from drydock_driver.errors import (
@@ -17,14 +16,11 @@ from drydock_driver.errors import (
     UsageError,
 )
 from drydock_driver.interruption import Interruption
+from drydock_driver.liveness import Liveness
 from drydock_driver.platform_config import Platform
 from drydock_driver.reporting import Reporter
 from drydock_driver.waiting import Look, Patience, wait_until
 
-# IAM is eventually consistent: a new role or instance profile is not seen by EMR for up to two minutes.
-IAM_PATIENCE_SECONDS = 120
-IAM_PAUSE_SECONDS = 5
-LOST_ANSWER_SECONDS = 60
 END_TIMEOUT_SECONDS = 1200
 CANCEL_TIMEOUT_SECONDS = 60
 _JOB = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -48,77 +44,26 @@ class JobRun:
     def cluster_name(self, platform: Platform) -> str:
         return f"{platform.name}-{self.job}-{self.day.isoformat()}-{self.run_id}"
 
+    def tags(self) -> dict[str, str]:
+        """What the name is made of, for programs that look at a cluster."""
+        return {"job": self.job, "ship-date": self.day.isoformat(), "run-id": self.run_id}
 
-def request(platform: Platform, run: JobRun) -> dict[str, Any]:
-    """The `RunJobFlow` of the run: one master, `core_count` core nodes, alive until it is told to end or is idle."""
-    return {
-        "Name": run.cluster_name(platform),
-        "LogUri": f"{platform.log_uri}/",
-        "ReleaseLabel": platform.release_label,
-        "Applications": [{"Name": name} for name in platform.applications],
-        "Configurations": [_configuration(each) for each in platform.configurations],
-        "BootstrapActions": [
-            {
-                "Name": action["name"],
-                "ScriptBootstrapAction": {"Path": action["path"], "Args": list(action.get("args", ()))},
-            }
-            for action in platform.bootstrap_actions
-        ],
-        "ServiceRole": platform.service_role,
-        "JobFlowRole": platform.instance_profile,
-        "AutoTerminationPolicy": {"IdleTimeout": platform.idle_timeout_seconds},
-        "Instances": {
-            "InstanceGroups": [
-                _instance_group("Master", "MASTER", platform.master_instance_type, 1),
-                _instance_group("Core", "CORE", platform.core_instance_type, platform.core_count),
-            ],
-            "Ec2SubnetId": platform.subnet_id,
-            "EmrManagedMasterSecurityGroup": platform.master_security_group,
-            "EmrManagedSlaveSecurityGroup": platform.slave_security_group,
-            "KeepJobFlowAliveWhenNoSteps": True,
-            "TerminationProtected": False,
-        },
-        "Tags": [
-            {"Key": key, "Value": value}
-            for key, value in (
-                platform.tags | {"job": run.job, "ship-date": run.day.isoformat(), "run-id": run.run_id}
-            ).items()
-        ],
-        "VisibleToAllUsers": True,
-    }
-
-
-def create(
-    emr: Emr, platform: Platform, run: JobRun, interruption: Interruption, reporter: Reporter
-) -> tuple[str, bool]:
-    """The id of the run's cluster, and whether it was there before: an active one of that name is taken over."""
-    name = run.cluster_name(platform)
-    if (existing := _find(emr, name)) is not None:
-        reporter.news(f"cluster {existing} of the name {name} is active: it is taken over")
-        return existing, True
-    asked = request(platform, run)
-    deadline = time.monotonic() + IAM_PATIENCE_SECONDS
-    while True:
-        interruption.check()
+    @classmethod
+    def of_tags(cls, tags: dict[str, str]) -> "JobRun | None":
+        """The run that a cluster with these tags is for; None when the tags name none."""
         try:
-            cluster_id = emr.run_job_flow(asked)
-        except AwsRefused as error:
-            if not _is_unseen_profile(error) or time.monotonic() > deadline:
-                raise
-            reporter.news(f"EMR does not see the instance profile yet ({error.detail}): asking again")
-            interruption.wait(IAM_PAUSE_SECONDS)
-        except AwsUnreachable as error:
-            if not error.sent:
-                raise
-            reporter.news(f"{error} Looking for a cluster of that name")
-            return _find_after_lost_answer(emr, name, error), False
-        else:
-            reporter.news(f"cluster {cluster_id} ({name}) is asked for")
-            return cluster_id, False
+            return cls(tags["job"], date.fromisoformat(tags["ship-date"]), tags["run-id"])
+        except (KeyError, ValueError, UsageError):
+            return None
 
 
 def wait_until_ready(
-    emr: Emr, cluster_id: str, interruption: Interruption, reporter: Reporter, patience: Patience
+    emr: Emr,
+    cluster_id: str,
+    liveness: Liveness,
+    interruption: Interruption,
+    reporter: Reporter,
+    patience: Patience,
 ) -> Cluster:
     """Wait for RUNNING or WAITING. Raises ClusterFailed, with EMR's reason, when the cluster ends instead."""
     watch = ClusterWatch(emr, cluster_id, reporter)
@@ -129,6 +74,7 @@ def wait_until_ready(
             return Look.DONE
         if watch.cluster.state not in ACTIVE_STATES:
             raise ClusterFailed(f"Cluster {cluster_id} did not start: {describe(watch.cluster)}")
+        liveness.renew(cluster_id)
         return found
 
     wait_until(look, interruption.wait, patience, f"cluster {cluster_id} to start")
@@ -198,52 +144,6 @@ def describe(cluster: Cluster) -> str:
     """State, code and reason, as one text."""
     code = f" ({cluster.reason_code})" if cluster.reason_code else ""
     return f"{cluster.state}{code}: {cluster.reason or 'EMR gives no reason.'}"
-
-
-def _configuration(of: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = {"Classification": of["classification"], "Properties": dict(of.get("properties", {}))}
-    if of.get("configurations"):
-        answer["Configurations"] = [_configuration(each) for each in of["configurations"]]
-    return answer
-
-
-def _instance_group(name: str, role: str, instance_type: str, count: int) -> dict[str, Any]:
-    return {
-        "Name": name,
-        "InstanceRole": role,
-        "InstanceType": instance_type,
-        "InstanceCount": count,
-        "Market": "ON_DEMAND",
-    }
-
-
-def _is_unseen_profile(error: AwsRefused) -> bool:
-    return "Invalid InstanceProfile" in error.detail or "Failed to authorize instance profile" in error.detail
-
-
-def _find(emr: Emr, name: str) -> str | None:
-    # A week: no run lasts longer, and the list of all clusters of an account can be long.
-    found = emr.active_clusters_named(name, datetime.now(UTC) - timedelta(days=7))
-    return found[0] if found else None
-
-
-def _find_after_lost_answer(emr: Emr, name: str, lost: AwsUnreachable) -> str:
-    # Not interruptible: a cluster whose id nobody knows is one that nobody ends.
-    found: str | None = None
-
-    def look() -> Look:
-        nonlocal found
-        found = _find(emr, name)
-        return Look.DONE if found else Look.SAME
-
-    try:
-        wait_until(look, time.sleep, Patience(LOST_ANSWER_SECONDS, LOST_ANSWER_SECONDS), f"cluster {name} to be listed")
-    except TimedOut:
-        raise lost from None  # EMR answers and lists none: nothing was created
-    except DriverError as error:
-        raise StillAlive(f"{lost} Whether a cluster {name} lives is not known: {error}") from error
-    assert found is not None
-    return found
 
 
 def _cancelled(emr: Emr, cluster_id: str) -> str:

@@ -5,6 +5,7 @@ DriverError                 printed as a sentence, never a traceback; exit code 
 ├── PlatformConfigError     platform.json is missing, unreadable or incomplete
 ├── AwsRefused              AWS answered no
 ├── AwsUnreachable          AWS did not answer: nobody there, or nobody to be there as
+├── OutcomeUnknown          AWS may have carried a request out, and it could not be found out
 ├── ClusterFailed           the cluster ended before its work was done
 ├── StepFailed              a step ended in any state but COMPLETED
 ├── TimedOut                what was waited for did not happen in time
@@ -25,8 +26,18 @@ from botocore.exceptions import (
     NoCredentialsError,
 )
 
+# As botocore's own retries know them.
 THROTTLING_CODES = frozenset(
-    {"Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException"}
+    {
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
 )
 
 
@@ -69,6 +80,10 @@ class AwsUnreachable(DriverError):
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
         self.sent = sent
+
+
+class OutcomeUnknown(DriverError):
+    """An answer was lost, and what was asked for may be there: a cluster, a step."""
 
 
 class ClusterFailed(DriverError):

@@ -1,15 +1,17 @@
 """A job's whole run: a cluster of its own, one step, and the cluster's end, whatever happens in between."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drydock_driver import cluster, steps
+from drydock_driver import cluster, creation, steps
 from drydock_driver.cluster import JobRun
-from drydock_driver.emr_api import Cluster, Emr, Step
-from drydock_driver.errors import StillAlive
+from drydock_driver.creation import Earlier
+from drydock_driver.emr_api import ENDED_STATES, Cluster, Emr, ListedCluster, Step
+from drydock_driver.errors import Interrupted, StillAlive
 from drydock_driver.interruption import Interruption
+from drydock_driver.liveness import Liveness
 from drydock_driver.logs import StepLogs
 from drydock_driver.platform_config import Platform
 from drydock_driver.reporting import Reporter
@@ -18,16 +20,18 @@ from drydock_driver.waiting import Patience
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-LATE_LOGS_SECONDS = 10
+# EMR delivers logs every five minutes.
+LATE_LOGS_SECONDS = 360
 
 
 @dataclass(frozen=True)
 class Limits:
     """How long each part may take, in seconds."""
 
-    ready_seconds: float
-    step_seconds: float
     unreachable_seconds: float
+    ready_seconds: float = 0
+    step_seconds: float = 0
+    late_logs_seconds: float = 0
 
     @property
     def ready(self) -> Patience:
@@ -37,6 +41,10 @@ class Limits:
     def steps(self) -> Patience:
         return Patience(self.step_seconds, self.unreachable_seconds)
 
+    @property
+    def late_logs(self) -> Patience:
+        return Patience(self.late_logs_seconds, min(self.late_logs_seconds, self.unreachable_seconds))
+
 
 @dataclass(frozen=True)
 class Driver:
@@ -45,58 +53,123 @@ class Driver:
     platform: Platform
     emr: Emr
     s3: "S3Client"
+    liveness: Liveness
     interruption: Interruption
     reporter: Reporter
     limits: Limits
 
     def create(self, run: JobRun) -> tuple[Cluster, bool]:
         """A cluster that takes steps, and whether it was there before. A new one that does not get there is ended."""
-        cluster_id, adopted = self._ask_for_cluster(run)
-        if adopted:
-            return self.wait_until_ready(cluster_id), True
+        if active := self._earlier(run).active:
+            self._take_over(active[0], run)
+            return self.wait_until_ready(active[0]), True
+        cluster_id = self._create(run)
         with self._ended_on_failure(cluster_id):
             return self.wait_until_ready(cluster_id), False
 
-    def run(self, run: JobRun, args: Sequence[str], action_on_failure: str) -> dict[str, Any]:
+    def run(self, run: JobRun, args: Sequence[str], action_on_failure: str, *, stderr_too: bool) -> dict[str, Any]:
         """Run one step on a cluster of its own; ids and states. Whatever happens, the cluster is ended.
 
-        Raises StepFailed, ClusterFailed, TimedOut or Interrupted, each after the cluster has ended, and StillAlive
-        when it has not.
+        Started again with the same run, it goes on where the earlier attempt was: with its cluster, its step, or the
+        result that the step has had. Raises StepFailed, ClusterFailed, TimedOut or Interrupted, each after the cluster
+        has ended, and StillAlive when it has not.
         """
-        cluster_id, adopted = self._ask_for_cluster(run)
         name = f"{run.job} {run.day.isoformat()}"
+        earlier = self._earlier(run)
+        if not earlier.active and (past := self._past_result(earlier.past, name, args)) is not None:
+            ended, step = past
+            logs = self.logs(ended, step.id, stderr_too=stderr_too)
+            self.finish_logs(logs, step)
+            steps.check([step], ended.id)
+            return _result(ended, step, logs)
+        cluster_id = earlier.active[0] if earlier.active else self._create(run)
         done: list[Step] = []
         try:
             with self._ended_on_failure(cluster_id):
+                if earlier.active:
+                    self._take_over(cluster_id, run)
                 ready = self.wait_until_ready(cluster_id)
-                logs = self.logs(
-                    ready, steps.submit(self.emr, cluster_id, name, args, action_on_failure, adopted=adopted)
-                )
+                step_id, _ = self.submit(cluster_id, name, args, action_on_failure)
+                logs = self.logs(ready, step_id, stderr_too=stderr_too)
                 done = self.wait_for_steps(cluster_id, [logs])
                 steps.check(done, cluster_id)
             ended = self.terminate(cluster_id)
         finally:
             if done:  # EMR delivers the last of the logs when the cluster ends
-                logs.finish(failed=done[0].state != "COMPLETED", patience_seconds=LATE_LOGS_SECONDS)
-        return ended.document() | {"steps": [step.document() for step in done], "logs": f"{logs.folder}/"}
+                self.finish_logs(logs, done[0])
+        return _result(ended, done[0], logs)
+
+    def submit(self, cluster_id: str, name: str, args: Sequence[str], action_on_failure: str) -> tuple[str, bool]:
+        """The step's id, and whether it was there before."""
+        self.liveness.renew(cluster_id)
+        return steps.submit(
+            self.emr,
+            cluster_id,
+            name,
+            args,
+            action_on_failure,
+            self.interruption,
+            self.reporter,
+            self.limits.unreachable_seconds,
+        )
 
     def wait_until_ready(self, cluster_id: str) -> Cluster:
-        return cluster.wait_until_ready(self.emr, cluster_id, self.interruption, self.reporter, self.limits.ready)
+        return cluster.wait_until_ready(
+            self.emr, cluster_id, self.liveness, self.interruption, self.reporter, self.limits.ready
+        )
 
     def wait_for_steps(self, cluster_id: str, logs: Sequence[StepLogs]) -> list[Step]:
-        return steps.wait_for_steps(self.emr, cluster_id, logs, self.interruption, self.reporter, self.limits.steps)
+        return steps.wait_for_steps(
+            self.emr, cluster_id, logs, self.liveness, self.interruption, self.reporter, self.limits.steps
+        )
 
     def terminate(self, cluster_id: str) -> Cluster:
         return cluster.terminate(
             self.emr, cluster_id, self.interruption, self.reporter, self.limits.unreachable_seconds
         )
 
-    def logs(self, of: Cluster, step_id: str) -> StepLogs:
+    def logs(self, of: Cluster, step_id: str, *, stderr_too: bool) -> StepLogs:
         """The step's logs, where the cluster itself says that they go."""
-        return StepLogs(self.s3, of.log_uri or self.platform.log_uri, of.id, step_id, self.reporter)
+        log_uri = of.log_uri or self.platform.log_uri
+        return StepLogs(self.s3, log_uri, of.id, step_id, self.reporter, stderr_too=stderr_too)
 
-    def _ask_for_cluster(self, run: JobRun) -> tuple[str, bool]:
-        return cluster.create(self.emr, self.platform, run, self.interruption, self.reporter)
+    def finish_logs(self, logs: StepLogs, step: Step, *, wait: bool = True) -> None:
+        """Show the rest of the logs. What became of the step is known: a signal only ends the wait for them."""
+        patience = self.limits.late_logs if wait else Patience(0, 0)
+        with suppress(Interrupted):
+            logs.finish(step, patience, self.interruption.wait)
+
+    def _earlier(self, run: JobRun) -> Earlier:
+        name = run.cluster_name(self.platform)
+        return creation.earlier(self.emr, name, self.interruption, self.limits.unreachable_seconds)
+
+    def _create(self, run: JobRun) -> str:
+        return creation.create(
+            self.emr,
+            self.platform,
+            run,
+            self.liveness,
+            self.interruption,
+            self.reporter,
+            self.limits.unreachable_seconds,
+        )
+
+    def _take_over(self, cluster_id: str, run: JobRun) -> None:
+        self.reporter.news(f"cluster {cluster_id} ({run.cluster_name(self.platform)}) is active: it is taken over")
+        self.liveness.renew(cluster_id)  # before anything else: a sweep may be under way
+
+    def _past_result(
+        self, past: Sequence[ListedCluster], name: str, args: Sequence[str]
+    ) -> tuple[Cluster, Step] | None:
+        """What an earlier attempt came to: a step that was run to its end, on a cluster that has ended since."""
+        for listed in past:
+            ended = self.emr.cluster(listed.id) if listed.state in ENDED_STATES else self.terminate(listed.id)
+            step = steps.find(self.emr, listed.id, name, args)
+            if step is not None and step.state in ("COMPLETED", "FAILED"):
+                self.reporter.news(f"cluster {listed.id} ({listed.name}) has run step {step.id}: that is the result")
+                self.reporter.step(step)
+                return ended, step
+        return None
 
     @contextmanager
     def _ended_on_failure(self, cluster_id: str) -> Iterator[None]:
@@ -109,3 +182,7 @@ class Driver:
             except StillAlive as alive:
                 raise StillAlive(f"{failure} {alive}") from failure
             raise
+
+
+def _result(ended: Cluster, step: Step, logs: StepLogs) -> dict[str, Any]:
+    return ended.document() | {"steps": [step.document()], "logs": f"{logs.folder}/"}

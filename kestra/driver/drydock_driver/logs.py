@@ -1,93 +1,207 @@
-"""A step's output, read from the log bucket while the step runs. Shown, and never used to decide anything.
+"""A step's output, read from the log bucket while the step runs. Shown, and never used to decide what became of it.
 
-EMR writes `<LogUri>/<cluster id>/steps/<step id>/{controller,syslog,stdout,stderr}.gz` anew every few minutes on AWS
-(seconds here) and when the cluster ends: what is new is what lies behind the lines already shown.
+EMR writes `<LogUri>/<cluster id>/steps/<step id>/{controller,syslog,stdout,stderr}.gz` anew every five minutes on AWS
+(three seconds here) and when the cluster ends: what is new is what lies behind the lines already shown. Memory stays
+bounded, whatever a step prints.
 """
 
 import gzip
-import time
+import re
 import zlib
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from io import TextIOWrapper
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from drydock_driver.errors import AwsRefused, AwsUnreachable, aws_errors
+from botocore.exceptions import ClientError
+
+from drydock_driver.emr_api import Step
+from drydock_driver.errors import AwsRefused, AwsUnreachable, TimedOut, aws_errors
 from drydock_driver.reporting import Reporter
 from drydock_driver.s3_uri import S3Uri
+from drydock_driver.waiting import Look, Patience, wait_until
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 TAIL_LINES = 20
-# Each look reads the whole object: what has grown beyond this is left to those who fetch it themselves.
+# A longer line is shown in pieces.
+LINE_CHARACTERS = 64 * 1024
+# Each look reads the whole object: what has grown beyond this is shown by its end alone, when the step has ended.
 FOLLOWED_BYTES = 16 * 1024 * 1024
 ABSENT_CODES = ("NoSuchKey", "404", "304")
+# S3 says this too of what is not there, to those whose right to list the bucket ends at a prefix.
+DENIED_CODES = ("AccessDenied", "403")
+# What EMR's controller writes last of a step: «INFO Step succeeded with exitCode 0 and took 30 seconds».
+_LAST_WORDS = re.compile(r"Step (succeeded|failed) with exitCode")
+# A step's times have fractions, those of objects whole seconds.
+_CLOCKS = timedelta(seconds=1)
 
 
 class StepLogs:
     """The logs of one step."""
 
-    def __init__(self, s3: "S3Client", log_uri: str, cluster_id: str, step_id: str, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        s3: "S3Client",
+        log_uri: str,
+        cluster_id: str,
+        step_id: str,
+        reporter: Reporter,
+        *,
+        stderr_too: bool = False,
+    ) -> None:
+        """`stderr_too` follows stderr like stdout; otherwise its end is shown when the step has failed."""
         self.folder = S3Uri.parse(log_uri) / f"{cluster_id}/steps/{step_id}"
-        self._s3 = s3
         self.step_id = step_id
+        self._s3 = s3
         self._reporter = reporter
-        self._etag: str | None = None
-        self._shown_lines = 0
-        self._too_large = False
-        self._refusal_shown = False
+        self._followed = [_Followed(name) for name in (("stdout", "stderr") if stderr_too else ("stdout",))]
+        self._refusal_told = False
+        self._denial: str | None = None
 
     def follow(self) -> None:
-        """Show the lines of stdout that have come since the last look. Nothing there yet is no error."""
-        lines = self._stdout_lines()
-        # The last line may be half written; `finish` shows it.
-        self._show(lines[:-1])
+        """Show the lines that have come since the last look. Nothing there yet is no error."""
+        for stream in self._followed:
+            self._show_news(stream)
 
-    def finish(self, *, failed: bool, patience_seconds: float) -> None:
-        """Show what is left of stdout and, of a failed step, the end of stderr, waiting for it if need be."""
-        lines = self._stdout_lines(again=True)
-        self._show(lines if lines and lines[-1] else lines[:-1])
-        if not failed:
+    def finish(self, step: Step, patience: Patience, pause: Callable[[float], None]) -> None:
+        """Show what is left of the output and, of a failed step, the end of stderr; wait for it if it is late.
+
+        Raises what `pause` raises.
+        """
+        if step.started_at is None and step.state in ("CANCELLED", "INTERRUPTED"):
+            return  # it never ran
+        is_there = self._await_last_words(step, patience, pause)
+        for stream in self._followed:
+            self._show_news(stream, whole=True)
+        if step.state == "COMPLETED" and is_there:
             return
-        deadline = time.monotonic() + patience_seconds
-        while (text := self._read("stderr.gz")) is None and time.monotonic() < deadline:
-            time.sleep(1)
-        if text is None:
-            self._reporter.news(f"no stderr has arrived yet; it will be {self.folder / 'stderr.gz'}")
-            return
-        for line in text.splitlines()[-TAIL_LINES:]:
-            self._reporter.log(self.step_id, "stderr", line)
-        self._reporter.news(f"all logs of the step: {self.folder}/")
+        if step.state != "COMPLETED" and all(stream.name != "stderr" for stream in self._followed):
+            self._show_tail("stderr")
+        self._reporter.news(f"all logs of the step{'' if is_there else ', once they have arrived'}: {self.folder}/")
 
-    def _show(self, lines: list[str]) -> None:
-        for line in lines[self._shown_lines :]:
-            self._reporter.log(self.step_id, "stdout", line)
-        self._shown_lines = max(self._shown_lines, len(lines))
+    def _await_last_words(self, step: Step, patience: Patience, pause: Callable[[float], None]) -> bool:
+        """Whether all that the step wrote has been delivered, as far as can be told."""
+        told = patience.timeout_seconds == 0
 
-    def _stdout_lines(self, *, again: bool = False) -> list[str]:
-        if self._too_large:
-            return []
-        text = self._read("stdout.gz", None if again else self._etag)
-        return text.split("\n") if text is not None else []
+        def look() -> Look:
+            nonlocal told
+            if self._is_delivered(step.ended_at):
+                return Look.DONE
+            if not told:
+                told = True
+                self._reporter.news(
+                    "the step's last logs have not arrived: EMR delivers them every five minutes and when the cluster "
+                    f"ends. Waiting for them, {patience.timeout_seconds:.0f} s at most"
+                )
+            return Look.SAME
 
-    def _read(self, name: str, unless_etag: str | None = None) -> str | None:
-        """The text of a log; None when it is not there, not readable, not changed, or broken off."""
-        place = self.folder / name
-        condition = {"IfNoneMatch": unless_etag} if unless_etag else {}
         try:
-            with aws_errors(f"read {place}"):
-                answer = self._s3.get_object(Bucket=place.bucket, Key=place.key, **condition)  # type: ignore[arg-type]
-                if answer["ContentLength"] > FOLLOWED_BYTES:
-                    self._too_large = True
-                    self._reporter.news(f"{place} has grown too large to be followed")
-                    return None
-                body = answer["Body"].read()
-            text = gzip.decompress(body).decode(errors="replace")
-        except AwsRefused as error:
-            if error.code not in ABSENT_CODES and not self._refusal_shown:
-                self._refusal_shown = True
-                self._reporter.news(str(error))
+            wait_until(look, pause, patience, "the step's logs to arrive")
+        except (TimedOut, AwsUnreachable, AwsRefused) as error:
+            if patience.timeout_seconds > 0:
+                denial = f" {self._denial}" if self._denial else ""
+                self._reporter.news(f"{error}{denial} The step's state does not depend on its logs.")
+            return False
+        return True
+
+    def _is_delivered(self, ended_at: datetime | None) -> bool:
+        with self._open("controller") as log:
+            if log is None:
+                return False
+            if ended_at is not None and log.modified_at > ended_at + _CLOCKS:
+                return True
+            return any(_LAST_WORDS.search(line) for line in log.lines())
+
+    def _show_news(self, stream: "_Followed", *, whole: bool = False) -> None:
+        """Show new lines; the last one may be half written, and is shown when the log is `whole`."""
+        try:
+            with self._open(stream.name, None if whole else stream.etag) as log:
+                if log is None:
+                    return
+                if log.size_bytes > FOLLOWED_BYTES:
+                    if not stream.is_too_large:
+                        stream.is_too_large = True
+                        self._reporter.news(f"{self.folder / stream.name}.gz has grown too large to be followed")
+                    if whole:
+                        self._show_tail(stream.name)
+                    return
+                for number, line in enumerate(log.lines()):
+                    is_complete = line.endswith("\n") or len(line) == LINE_CHARACTERS
+                    if number >= stream.shown_lines and (is_complete or whole):
+                        self._reporter.log(self.step_id, stream.name, line.removesuffix("\n"))
+                        stream.shown_lines = number + 1
+                stream.etag = log.etag
+        except (AwsUnreachable, AwsRefused) as error:
+            self._tell_refusal(error)
+
+    def _show_tail(self, name: str) -> None:
+        try:
+            with self._open(name) as log:
+                for line in deque(log.lines(), TAIL_LINES) if log else ():
+                    self._reporter.log(self.step_id, name, line.removesuffix("\n"))
+        except (AwsUnreachable, AwsRefused) as error:
+            self._tell_refusal(error)
+
+    def _tell_refusal(self, error: AwsUnreachable | AwsRefused) -> None:
+        if isinstance(error, AwsRefused) and not self._refusal_told:
+            self._refusal_told = True
+            self._reporter.news(str(error))
+
+    @contextmanager
+    def _open(self, name: str, unless_etag: str | None = None) -> Iterator["_Delivered | None"]:
+        """A log as it was delivered last; None when it is not there, or has not changed."""
+        place = self.folder / f"{name}.gz"
+        with aws_errors(f"read {place}"):
+            answer = self._get(place, unless_etag)
+            if answer is None:
+                yield None
+                return
+            with answer["Body"] as body:
+                yield _Delivered(answer["ETag"], answer["LastModified"], answer["ContentLength"], cast(IO[bytes], body))
+
+    def _get(self, place: S3Uri, unless_etag: str | None) -> "GetObjectOutputTypeDef | None":
+        condition: Any = {"IfNoneMatch": unless_etag} if unless_etag else {}
+        try:
+            answer = self._s3.get_object(Bucket=place.bucket, Key=place.key, **condition)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code not in (*ABSENT_CODES, *DENIED_CODES):
+                raise
+            self._denial = f"Could not read {place}: {error}." if code in DENIED_CODES else None
             return None
-        except (AwsUnreachable, OSError, EOFError, zlib.error):
-            return None
-        if name == "stdout.gz":
-            self._etag = answer["ETag"]
-        return text
+        return answer
+
+
+class _Followed:
+    """What has been shown of a stream."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.etag: str | None = None
+        self.shown_lines = 0
+        self.is_too_large = False
+
+
+class _Delivered:
+    """A log in S3."""
+
+    def __init__(self, etag: str, modified_at: datetime, size_bytes: int, body: IO[bytes]) -> None:
+        self.etag = etag
+        self.modified_at = modified_at
+        self.size_bytes = size_bytes
+        self._body = body
+
+    def lines(self) -> Iterator[str]:
+        """Lines with their ends; of a log that is broken off, those that can be read."""
+        try:
+            with gzip.GzipFile(fileobj=self._body) as unpacked:
+                text = TextIOWrapper(cast(IO[bytes], unpacked), "utf-8", errors="replace", newline="\n")
+                while line := text.readline(LINE_CHARACTERS):
+                    yield line
+        except (OSError, EOFError, zlib.error):
+            return

@@ -63,7 +63,8 @@ class Reporter:
     def result(self, **document: Any) -> None:
         """What came of it: ids and states."""
         if self.output is Output.TEXT:
-            _write(sys.stdout, "  ".join(f"{name}={value}" for name, value in document.items() if _is_plain(value)))
+            parts = (f"{name}={_plain(value)}" for name, value in document.items() if _is_plain(value))
+            _write(sys.stdout, "  ".join(parts))
         elif self.output is Output.JSON:
             _write(sys.stdout, json.dumps(document, indent=2))
         else:
@@ -82,7 +83,11 @@ def _because(reason: str) -> str:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | bool)
+    return isinstance(value, str | int | bool) or (isinstance(value, list) and all(map(_is_plain, value)))
+
+
+def _plain(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _write(stream: TextIO, line: str) -> None:

@@ -3,31 +3,66 @@
 import time
 from collections.abc import Sequence
 
+from drydock_driver.asking import ask_once, patiently
 from drydock_driver.cluster import ClusterWatch, describe
-from drydock_driver.emr_api import Emr, Step
+from drydock_driver.emr_api import ACTIVE_STATES, Emr, Step
 from drydock_driver.errors import ClusterFailed, StepFailed
 from drydock_driver.interruption import Interruption
+from drydock_driver.liveness import Liveness
 from drydock_driver.logs import StepLogs
 from drydock_driver.reporting import Reporter
 from drydock_driver.waiting import Look, Patience, wait_until
 
 # EMR settles the states of a dead cluster's steps soon after the cluster's own.
 SETTLING_SECONDS = 60
+UNDONE_STATES = ("CANCEL_PENDING", "CANCELLED", "INTERRUPTED")
 
 
-def submit(emr: Emr, cluster_id: str, name: str, args: Sequence[str], action_on_failure: str, *, adopted: bool) -> str:
-    """The id of the step. On a cluster taken over from an earlier attempt, the same step is not submitted again."""
-    if adopted:
-        for step in emr.steps(cluster_id):
-            if step.name == name and step.args == tuple(args):
-                return step.id
-    return emr.add_step(cluster_id, name, args, action_on_failure)
+def submit(
+    emr: Emr,
+    cluster_id: str,
+    name: str,
+    args: Sequence[str],
+    action_on_failure: str,
+    interruption: Interruption,
+    reporter: Reporter,
+    unreachable_seconds: float,
+) -> tuple[str, bool]:
+    """The step's id, and whether it was there before: a step of that name and command is not submitted again."""
+    there: list[Step] = []
+
+    def look() -> None:
+        there[:] = [step for step in [find(emr, cluster_id, name, args)] if step]
+
+    patiently(look, f"the list of cluster {cluster_id}'s steps", interruption, unreachable_seconds)
+    if there:
+        reporter.news(f"step {there[0].id} ({name}) is on cluster {cluster_id} already: it is taken over")
+        return there[0].id, True
+
+    def ask() -> str:
+        return emr.add_step(cluster_id, name, args, action_on_failure)
+
+    def look_again() -> str | None:
+        step = find(emr, cluster_id, name, args)
+        return step.id if step else None
+
+    what = f"step {name} on cluster {cluster_id}"
+    return ask_once(ask, look_again, what, interruption, reporter, unreachable_seconds), False
+
+
+def find(emr: Emr, cluster_id: str, name: str, args: Sequence[str]) -> Step | None:
+    """The newest step of that name and command; one that was cancelled or interrupted has not been run."""
+    for step in reversed(emr.steps(cluster_id)):
+        if step.name == name and step.args == tuple(args) and step.state not in UNDONE_STATES:
+            return step
+    return None
 
 
 def wait_for_steps(
     emr: Emr,
     cluster_id: str,
     logs: Sequence[StepLogs],
+    liveness: Liveness,
     interruption: Interruption,
     reporter: Reporter,
     patience: Patience,
@@ -62,6 +97,8 @@ def wait_for_steps(
             ended_since = ended_since or time.monotonic()
             if time.monotonic() - ended_since > SETTLING_SECONDS:
                 raise ClusterFailed(f"Cluster {cluster_id} ended under its steps: {describe(watch.cluster)}")
+        if watch.cluster.state in ACTIVE_STATES:
+            liveness.renew(cluster_id)
         return found
 
     wait_until(look, interruption.wait, patience, f"the steps of cluster {cluster_id} to end")

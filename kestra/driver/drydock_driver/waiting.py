@@ -7,9 +7,9 @@ from enum import Enum, auto
 
 from drydock_driver.errors import AwsRefused, AwsUnreachable, TimedOut
 
-SHORTEST_SECONDS = 0.5
+SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30.0
-# A look comes late by one twentieth of the wait at most: 0.5 s in the first ten, 30 s after ten minutes.
+# A look comes late by one twentieth of the wait at most: 1 s in the first twenty, 30 s after ten minutes.
 SHARE_OF_WAIT = 1 / 20
 
 
