@@ -49,9 +49,8 @@ def show_status() -> int:
         return NOTHING_RUNS
     states = supervisor.states()
     declared = declare(paths, ports)
-    recorded = {entry.what: entry.pid for entry in processes.recorded(paths)}
     with ThreadPoolExecutor(max_workers=len(declared)) as pool:
-        rows = list(pool.map(lambda it: status(it, states.get(it.name), recorded.get(it.name)), declared))
+        rows = list(pool.map(lambda it: status(it, states.get(it.name)), declared))
     output.show(table(rows))
     unwell = [row for row in rows if row.state != "healthy"]
     if unwell:
@@ -59,8 +58,8 @@ def show_status() -> int:
     return SOME_ARE_NOT if unwell else ALL_HEALTHY
 
 
-def status(service: Service, state: ProcessState | None, recorded_pid: int | None = None) -> Status:
-    """What is to be said of a service. `recorded_pid` is the process that `local-up` started."""
+def status(service: Service, state: ProcessState | None) -> Status:
+    """What is to be said of a service."""
     reason = startup.why_not(service, state)
     since = time.time() - state.started_at if state is not None and state.started_at is not None else None
     is_young = since is not None and since < service.start_seconds
@@ -72,11 +71,10 @@ def status(service: Service, state: ProcessState | None, recorded_pid: int | Non
         name = "starting" if is_young else "unhealthy"
     else:
         name = "stopped"
-    pid = state.pid if state is not None else None
-    was_restarted = pid is not None and recorded_pid is not None and pid != recorded_pid
     notes = [reason] if reason else []
-    if was_restarted:
-        notes.append("it had ended, and the supervisor started it again")
+    if state is not None and state.restarts:
+        notes.append("restarted once" if state.restarts == 1 else f"restarted {state.restarts} times")
+    pid = state.pid if state is not None else None
     memory = processes.memory_bytes(pid) if pid is not None else 0
     return Status(service.name, name, since, memory, service.url, "; ".join(notes))
 

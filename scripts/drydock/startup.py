@@ -53,6 +53,7 @@ def bring_up(
             if new:
                 output.done(f"{_title(members)}: up and healthy")
         supervisor.record_processes()  # also what it has restarted by itself since the last time
+        supervisor.forget_restarts()
     except BaseException:
         with uninterrupted():
             _undo(supervisor, paths, is_new, started)
@@ -145,7 +146,7 @@ def why_not(service: Service, state: ProcessState | None) -> str | None:
     if state.state == "BACKOFF":
         return f"it ended within seconds of its start and is tried again ({state.complaint or 'no reason given'})"
     if state.state == "FATAL":
-        return "it ended within seconds of its start, again and again, and was given up"
+        return "it ended again and again, and was given up"
     if not state.is_up:
         return f"it is {state.state.lower()}"
     try:

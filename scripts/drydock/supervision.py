@@ -1,7 +1,7 @@
 """The supervisor of the local services: one supervisord per `DRYDOCK_HOME`, spoken to over a unix socket.
 
 It starts nothing by itself: who brings the platform up starts each service and waits for its health. From then on the
-supervisor restarts a service that ends; one that ends again and again within seconds is given up and shown as FATAL.
+supervisor restarts a service that ends; one that ends again and again is given up and shown as FATAL.
 """
 
 import http.client
@@ -29,6 +29,8 @@ RPC_TIMEOUT_SECONDS = 10.0
 LAUNCH_SECONDS = 15.0
 POLL_SECONDS = 0.1
 READ_BYTES = 1 << 16
+RESTARTS_AT_MOST = 5
+WITHIN_SECONDS = 600
 
 # Everything that differs from one install to the next comes by environment variable or relative to the folder that
 # supervisord runs in: no path needs quoting here.
@@ -72,12 +74,14 @@ class ProcessState:
 
     `state` is supervisor's: STOPPED, STARTING, RUNNING, BACKOFF (ended soon after its start, will be tried again),
     STOPPING, EXITED, FATAL (given up) or UNKNOWN. `started_at` is in epoch seconds, None while it does not run.
+    `restarts`: how often the supervisor has started it again by itself since `local-up`.
     """
 
     state: str
     pid: int | None
     started_at: float | None
     complaint: str
+    restarts: int = 0
 
     @property
     def is_up(self) -> bool:
@@ -173,6 +177,7 @@ class Supervisor:
                 pid=info["pid"] or None,
                 started_at=float(info["start"]) if info["pid"] else None,
                 complaint=info["spawnerr"],
+                restarts=self._restarts(info["name"]),
             )
             for info in self._call("supervisor.getAllProcessInfo")
         }
@@ -180,6 +185,11 @@ class Supervisor:
     def record_processes(self) -> None:
         """Write down the pids of the supervisor and of all services that run now."""
         processes.record(self._paths, {"supervisord": self.pid(), **self.service_pids()})
+
+    def forget_restarts(self) -> None:
+        """From now on they are counted anew."""
+        for file in (self._paths.run / "services").glob("*.restarts"):
+            file.write_text("")
 
     def pid(self) -> int:
         """supervisord's own."""
@@ -200,6 +210,12 @@ class Supervisor:
             daemon.wait(timeout=seconds)
         except psutil.TimeoutExpired:
             daemon.send_signal(signal.SIGKILL)
+
+    def _restarts(self, name: str) -> int:
+        try:
+            return len((self._paths.run / "services" / f"{name}.restarts").read_text().splitlines())
+        except FileNotFoundError:
+            return 0
 
     def _call(self, method: str, *arguments: str | bool) -> Any:
         """Call supervisor's XML-RPC. Raises OSError or HTTPException when it does not answer, Fault when it refuses."""
@@ -233,18 +249,24 @@ def render_configuration(services: Iterable[Service]) -> str:
 
 
 def write_specification(run: Path, service: Service) -> None:
-    """What `launch` reads when the supervisor starts the service, and `waves` when it is time to stop."""
+    """What `launch` reads when the supervisor starts the service, and `waves` when it is time to stop.
+
+    Its next start is no restart.
+    """
     document = {
         "wave": service.wave,
         "directory": str(service.directory),
         "command": list(service.command),
         "environment": dict(service.environment),
+        "restarts_at_most": RESTARTS_AT_MOST,
+        "within_seconds": WITHIN_SECONDS,
     }
     service.directory.mkdir(parents=True, exist_ok=True)
     file = run / "services" / f"{service.name}.json"
     draft = file.with_suffix(".draft")
     draft.write_text(json.dumps(document, indent=2) + "\n")
     draft.replace(file)
+    file.with_suffix(".restarts").unlink(missing_ok=True)
 
 
 def waves(paths: settings.Paths) -> dict[str, int]:

@@ -1,13 +1,12 @@
 """What is said of services that are well, begin, have crashed or were given up."""
 
-import os
-import signal
 import time
 
+import psutil
 import pytest
-from tiny_platform import notes, tiny
+from tiny_platform import tiny
 
-from drydock import output, processes, startup
+from drydock import output, startup
 from drydock.local_status import Status, status, table
 from drydock.supervision import Supervisor
 
@@ -29,8 +28,17 @@ def supervisor(paths, free_ports):
     return supervisor
 
 
-def told(supervisor, name, **recorded):
-    return status(supervisor.services[name], supervisor.states()[name], **recorded)
+def told(supervisor, name):
+    return status(supervisor.services[name], supervisor.states()[name])
+
+
+def kill(supervisor, name):
+    process = psutil.Process(supervisor.states()[name].pid)
+    process.kill()
+    deadline = time.monotonic() + 10
+    while supervisor.states()[name].pid == process.pid:
+        assert time.monotonic() < deadline, f"the supervisor has not noticed that {name} ended"
+        time.sleep(0.05)
 
 
 def until(supervisor, name, state, seconds=20):
@@ -51,26 +59,43 @@ def test_each_state_and_its_reason(supervisor, free_ports):
     assert (slow.state, slow.why_not) == ("starting", "no answer: ConnectError")
 
     broken = until(supervisor, "broken", "failed")
-    assert broken.why_not.startswith("it ended within seconds of its start")
+    assert broken.why_not.startswith("it ended ")
     assert (broken.since_seconds, broken.memory_bytes) == (None, 0)
 
     assert (told(supervisor, "idle").state, told(supervisor, "idle").why_not) == ("stopped", "it is stopped")
 
 
-def test_a_restart_is_told_until_the_next_up(supervisor, paths):
-    until(supervisor, "well", "healthy")
-    supervisor.record_processes()
-    recorded = {entry.what: entry.pid for entry in processes.recorded(paths)}["well"]
-    assert told(supervisor, "well", recorded_pid=recorded).why_not == ""
+def test_restarts_are_counted_until_the_next_up(supervisor, paths):
+    assert until(supervisor, "well", "healthy").why_not == ""
 
-    os.kill(notes(paths, "well")["pid"], signal.SIGKILL)
-    until(supervisor, "well", "healthy")
+    for told_then in ("restarted once", "restarted 2 times"):
+        kill(supervisor, "well")
+        assert until(supervisor, "well", "healthy").why_not == told_then
 
-    row = told(supervisor, "well", recorded_pid=recorded)
-    assert row.why_not == "it had ended, and the supervisor started it again"
     startup.bring_up(paths, [supervisor.services["well"]])
-    recorded = {entry.what: entry.pid for entry in processes.recorded(paths)}["well"]
-    assert told(supervisor, "well", recorded_pid=recorded).why_not == ""
+    assert told(supervisor, "well").why_not == ""
+    kill(supervisor, "well")
+    assert until(supervisor, "well", "healthy").why_not == "restarted once"
+
+
+def test_after_some_restarts_a_service_is_given_up_until_the_next_up(supervisor, paths, monkeypatch):
+    monkeypatch.setattr("drydock.supervision.RESTARTS_AT_MOST", 1)
+    startup.bring_up(paths, [supervisor.services["idle"]])
+    kill(supervisor, "idle")
+    until(supervisor, "idle", "healthy")
+    kill(supervisor, "idle")
+
+    deadline = time.monotonic() + 30
+    while supervisor.states()["idle"].state != "FATAL":  # at first it is tried again
+        assert time.monotonic() < deadline, "it was not given up"
+        time.sleep(0.1)
+    row = told(supervisor, "idle")
+    assert (row.state, row.why_not) == ("failed", "it ended again and again, and was given up; restarted once")
+    log = (paths.logs / "idle.log").read_text()
+    assert "Given up: its restarts within 10 minutes have reached 1. `make local-up` starts it again." in log
+
+    assert startup.bring_up(paths, [supervisor.services["idle"]]) == ["idle"]
+    assert told(supervisor, "idle").why_not == ""
 
 
 def test_no_reason_is_cut_however_narrow_the_terminal(capsys, monkeypatch):
