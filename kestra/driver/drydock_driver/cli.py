@@ -8,7 +8,7 @@ why; 2 wrong usage; 128 + n after signal n, with the cluster ended.
 import os
 import sys
 import uuid
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,9 +22,10 @@ from drydock_driver.emr_api import Emr
 from drydock_driver.errors import DriverError, UsageError, aws_errors
 from drydock_driver.interruption import Interruption
 from drydock_driver.job import LATE_LOGS_SECONDS, Driver, Limits
-from drydock_driver.liveness import Liveness
+from drydock_driver.liveness import RENEWED_EVERY_SECONDS, Liveness, utc_now
 from drydock_driver.platform_config import Platform
 from drydock_driver.reporting import Output, Reporter
+from drydock_driver.sweep import SILENCE_SECONDS, Sweeper
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -193,6 +194,32 @@ def run(
     it = _driver(config, role_arn, output, limits)
     command = args if verbatim else _expanded(it.platform, args, date=day)
     it.reporter.result(**it.run(job_run, command, action_on_failure.value, stderr_too=stderr))
+
+
+@app.command()
+def sweep(
+    config: ConfigOption,
+    run_id: Annotated[
+        str | None,
+        typer.Option("--run-id", help="This run is over: end its clusters, however alive they look, and no others."),
+    ] = None,
+    silence_seconds: Annotated[
+        float,
+        typer.Option(
+            "--silence-seconds",
+            min=2 * RENEWED_EVERY_SECONDS,
+            help="How long a cluster's driver has not been seen when its run is taken to be over.",
+        ),
+    ] = SILENCE_SECONDS,
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+    unreachable_seconds: UnreachableOption = 120,
+) -> None:
+    """End the clusters of this platform whose run is over, and spare those whose driver lives."""
+    it = _driver(config, role_arn, output)
+    silence = timedelta(seconds=silence_seconds)
+    sweeper = Sweeper(it.emr, it.platform, it.interruption, it.reporter, utc_now, silence, unreachable_seconds, run_id)
+    it.reporter.result(**sweeper.sweep())
 
 
 def main() -> None:
