@@ -1,15 +1,15 @@
 """Platforms with processes, data and ports of their own, and the toolchain of the checkout; one for the session."""
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from drydock import settings
+from drydock import ports, services, settings
+from drydock.errors import PortTaken
 from tests.platform.platform_rig import Platform
 
 TOOLCHAIN = ("cache", "cds", "envs", "java", "spark", "tools", "wheels")
@@ -52,18 +52,10 @@ def _place() -> Iterator[Platform]:
 
 
 def _free_offset() -> int:
+    """The first offset at which every port that a service will listen on is free."""
     for offset in OFFSETS:
-        ports = settings.Ports(offset)
-        if all(map(_is_free, (ports.gateway, ports.emr, ports.history_server, ports.node_ui(1), ports.node_rpc(1)))):
+        declared = services.declare(settings.Paths(), settings.Ports(offset))
+        with suppress(PortTaken):
+            ports.require_free(listener for service in declared for listener in service.listeners)
             return offset
     raise RuntimeError(f"No offset of {OFFSETS} has all ports free.")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.LOOPBACK, port))
-        except OSError:
-            return False
-    return True
