@@ -201,9 +201,23 @@ def test_clusters_are_listed_in_pages_newest_first(emr: Emr) -> None:
     assert client.list_clusters(ClusterStates=["TERMINATED"])["Clusters"] == []
     client.run_job_flow(**run_job_flow(Name="late"))
     assert client.list_clusters(Marker=first["Marker"])["Clusters"] == second["Clusters"], "pages stay as they were"
-    first_of_all = client.describe_cluster(ClusterId=ids[0])["Cluster"]["Status"]["Timeline"]["CreationDateTime"]
-    later = client.list_clusters(CreatedAfter=first_of_all, Marker=first["Marker"])["Clusters"]
-    assert [c["Id"] for c in later] == ids[2:0:-1], "created after, not at"
+
+
+def test_clusters_are_listed_between_two_moments(emr: Emr) -> None:
+    client = emr.client()
+    ids = [client.run_job_flow(**run_job_flow(Name=f"c{i}"))["JobFlowId"] for i in range(3)]
+    created = [
+        client.describe_cluster(ClusterId=i)["Cluster"]["Status"]["Timeline"]["CreationDateTime"].timestamp()
+        for i in ids
+    ]
+
+    def listed(**between: float) -> list[str]:
+        """Past boto3, which sends whole seconds."""
+        return [c["Id"] for c in emr.send("ListClusters", json.dumps(between).encode()).json()["Clusters"]]
+
+    assert listed(CreatedAfter=created[0]) == [ids[2], ids[1]]
+    assert listed(CreatedBefore=created[2]) == [ids[1], ids[0]]
+    assert listed(CreatedAfter=created[0], CreatedBefore=created[2]) == [ids[1]]
 
 
 @pytest.mark.parametrize("operation", ["ListClusters", "ListSteps", "ListInstances", "ListReleaseLabels"])
