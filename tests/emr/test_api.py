@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import time
+from typing import Any
 
 import boto3
 import httpx
@@ -206,18 +207,15 @@ def test_clusters_are_listed_in_pages_newest_first(emr: Emr) -> None:
 def test_clusters_are_listed_between_two_moments(emr: Emr) -> None:
     client = emr.client()
     ids = [client.run_job_flow(**run_job_flow(Name=f"c{i}"))["JobFlowId"] for i in range(3)]
-    created = [
-        client.describe_cluster(ClusterId=i)["Cluster"]["Status"]["Timeline"]["CreationDateTime"].timestamp()
-        for i in ids
-    ]
 
-    def listed(**between: float) -> list[str]:
-        """Past boto3, which sends whole seconds."""
-        return [c["Id"] for c in emr.send("ListClusters", json.dumps(between).encode()).json()["Clusters"]]
+    def listed(**between: float) -> list[dict[str, Any]]:
+        """Past boto3, which knows seconds and microseconds where JSON has more digits."""
+        return emr.send("ListClusters", json.dumps(between).encode()).json()["Clusters"]
 
-    assert listed(CreatedAfter=created[0]) == [ids[2], ids[1]]
-    assert listed(CreatedBefore=created[2]) == [ids[1], ids[0]]
-    assert listed(CreatedAfter=created[0], CreatedBefore=created[2]) == [ids[1]]
+    first, _, last = reversed([c["Status"]["Timeline"]["CreationDateTime"] for c in listed()])
+    assert [c["Id"] for c in listed(CreatedAfter=first)] == [ids[2], ids[1]]
+    assert [c["Id"] for c in listed(CreatedBefore=last)] == [ids[1], ids[0]]
+    assert [c["Id"] for c in listed(CreatedAfter=first, CreatedBefore=last)] == [ids[1]]
 
 
 @pytest.mark.parametrize("operation", ["ListClusters", "ListSteps", "ListInstances", "ListReleaseLabels"])
