@@ -23,6 +23,8 @@ def open_session(name: str) -> SparkSession:
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
         # The tables have a handful of files a day: Delta's 50 tasks to rebuild a snapshot are mostly idle.
         .config("spark.databricks.delta.snapshotPartitions", "2")
+        # Rows are kept for the minutes of a job: compressing them costs more than reading them from Parquet again.
+        .config("spark.sql.inMemoryColumnarStorage.compressed", "false")
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("WARN")
