@@ -1,3 +1,8 @@
 # The platform on one machine: AWS_ENDPOINT_URL leads to the local gateway.
 s3_use_path_style = true
 force_destroy     = true
+
+# A day's driver plans for a minute: what the JVM's second compiler would win later, it does not live to see.
+spark_defaults = {
+  "spark.driver.extraJavaOptions" = "-XX:TieredStopAtLevel=1"
+}

@@ -1,6 +1,7 @@
 """`terraform test`: modules and variables under a mocked provider; and what Terraform itself checks in the sources."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_both_profiles_set_only_what_there_is() -> None:
     """A misspelt variable in a profile would only be a warning."""
     declared = {line.split('"')[1] for line in sources("variables.tf") if line.startswith("variable ")}
     for profile in (terraform.CONFIGURATION / "profiles").glob("*.tfvars"):
-        names = {line.split("=")[0].strip() for line in profile.read_text().splitlines() if "=" in line}
+        names = {line.split("=")[0].strip() for line in profile.read_text().splitlines() if re.match(r"\w+ *=", line)}
         assert names
         assert names <= declared
 

@@ -20,7 +20,7 @@ def write(membership: ClusterMembership, config: Config, layout: TenancyLayout) 
 
 def _write_submit_settings(membership: ClusterMembership, config: Config, layout: TenancyLayout) -> None:
     machine, defaults = layout.spark / "machine.properties", layout.spark / "spark-defaults.properties"
-    default_properties = spark_settings.default_properties(membership.configurations)
+    default_properties = spark_settings.default_properties(config, membership.configurations)
     machine_properties = spark_settings.machine_properties(config, membership)
     write_atomically(machine, spark_settings.as_properties_file(machine_properties))
     write_atomically(defaults, spark_settings.as_properties_file(default_properties))

@@ -12,6 +12,8 @@ from drydock_emr.node.layout import TenancyLayout
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the variable's name
 STEP_ID = "EMR_STEP_ID"
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# A daemon mostly waits: what C2 and G1 would win later, they cost many times over while it starts.
+DAEMON_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 SECRET_VARIABLES = frozenset({TOKEN})
 
 
@@ -68,6 +70,7 @@ def for_daemon(base_environment: Mapping[str, str], config: Config) -> dict[str,
         "SPARK_LOCAL_IP": config.ui_host,
         "SPARK_PUBLIC_DNS": config.ui_host,
         "SPARK_DAEMON_MEMORY": "512m",
+        "SPARK_DAEMON_JAVA_OPTS": f"{DAEMON_JAVA_OPTIONS} {config.class_archive_options}".strip(),
     }
 
 

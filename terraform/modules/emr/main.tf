@@ -71,8 +71,6 @@ locals {
       "spark.sql.session.timeZone"      = "UTC"
       "spark.pyspark.python"            = "python${var.python_version}" # the release's default may be an older one
       "spark.driver.memory"             = "2g"
-      "spark.executor.memory"           = "2g"
-      "spark.executor.cores"            = "2"
     },
     var.spark_defaults,
   )
