@@ -10,7 +10,7 @@ QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,DATE ROWS SERVICE,$(call literally,$(variable)))
 
-.PHONY: help setup demo run local-up local-down local-status local-logs env check test test-full
+.PHONY: help setup demo run summary local-up local-down local-status local-logs env check test test-full
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -33,6 +33,8 @@ local-logs: setup ## Show the services' last log lines (SERVICE=, FOLLOW=1 to go
 	@$(DRYDOCK) local-logs $${SERVICE:+"--service=$$SERVICE"}
 run: setup ## Run a day on the running platform (DATE= ROWS=)
 	@$(DRYDOCK) run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+summary: setup ## Read the newest run of a day back from EMR, S3, Delta and Spark's event logs, and check it (DATE=)
+	@$(DRYDOCK) summary $${DATE:+"--date=$$DATE"}
 env: setup ## Print shell exports: eval "$(make -s env)", and aws, boto3 and Terraform speak to the platform
 	@$(DRYDOCK) env
 

@@ -77,6 +77,7 @@ NASTY = [
 def test_what_make_is_given_reaches_the_verb_unchanged(recorded, value):
     assert recorded("run", f"DATE={value}", f"ROWS={value}") == ["run", f"--date={value}", f"--rows={value}"]
     assert recorded("demo", f"ROWS={value}") == ["demo", f"--rows={value}"]
+    assert recorded("summary", f"DATE={value}") == ["summary", f"--date={value}"]
     assert recorded("local-logs", f"SERVICE={value}") == ["local-logs", f"--service={value}"]
     assert not (settings.REPOSITORY / "pwned").exists()
 
