@@ -1,5 +1,5 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS and SERVICE reach the verb as they were given, whatever characters they hold: neither make nor the
+# DATE, ROWS, SERVICE, JOB and ARGS reach the verb as they were given, whatever characters they hold: neither make nor the
 # shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
@@ -8,9 +8,9 @@ DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
-$(foreach variable,DATE ROWS SERVICE,$(call literally,$(variable)))
+$(foreach variable,DATE ROWS SERVICE JOB ARGS,$(call literally,$(variable)))
 
-.PHONY: help setup demo run local-up local-down local-status local-logs env check test test-full
+.PHONY: help setup demo run submit summary local-up local-down local-status local-logs env check test test-full
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -33,6 +33,10 @@ local-logs: setup ## Show the services' last log lines (SERVICE=, FOLLOW=1 to go
 	@$(DRYDOCK) local-logs $${SERVICE:+"--service=$$SERVICE"}
 run: setup ## Run a day on the running platform (DATE= ROWS=)
 	@$(DRYDOCK) run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+submit: setup ## Run any PySpark program on a fresh cluster of the running platform (JOB=path/to/job.py ARGS="...")
+	@$(DRYDOCK) submit $${JOB:+"--job=$$JOB"} $${ARGS:+"--args=$$ARGS"}
+summary: setup ## Read the newest run of a day back from EMR, S3, Delta and Spark's event logs, and check it (DATE=)
+	@$(DRYDOCK) summary $${DATE:+"--date=$$DATE"}
 env: setup ## Print shell exports: eval "$(make -s env)", and aws, boto3 and Terraform speak to the platform
 	@$(DRYDOCK) env
 

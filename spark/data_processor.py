@@ -25,6 +25,7 @@ def main(argv: list[str]) -> int:
     def job(spark: Any) -> dict[str, Any]:
         done = process(spark, given.date, given.source, given.target)
         stale = [day.isoformat() for day in done.stale_days]
+        again = "; ".join(f"make run DATE={day}" for day in stale)
         return {
             "job": "data_processor",
             "date": given.date.isoformat(),
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
             "quarantined_by_rule": done.quarantined_by_rule,
             "tables": done.table_rows,
             "stale_days": stale,
-            "backfill": f"make backfill FROM={stale[0]} TO={stale[-1]}" if stale else None,
+            "run_again": f"{again} (each with its ROWS)" if stale else None,
         }
 
     return run_job("data_processor", job)

@@ -17,6 +17,7 @@ from drydock_emr.node_protocol import (
     BootstrapAction,
     ClusterMembership,
     Configuration,
+    InstanceGroup,
     Lease,
     Report,
 )
@@ -201,6 +202,20 @@ def _membership(cluster: Cluster, node: NodeRecord, nodes: Sequence[NodeRecord])
             for action in cluster.request.get("BootstrapActions", ())
         ),
         configurations=tuple(map(_configuration, cluster.request.get("Configurations", ()))),
+        created_at=cluster.created_at,
+        master_instance_id=cluster.master.ec2_instance_id,
+        instance_group_id=instance.group_id,
+        instance_groups=tuple(
+            InstanceGroup(
+                group_id=group.id,
+                name=group.name,
+                role=group.role,
+                market=group.market,
+                instance_type=group.instance_type,
+                requested_count=group.requested_count,
+            )
+            for group in cluster.groups
+        ),
     )
 
 

@@ -73,6 +73,17 @@ class Daemons(Message):
     worker_memory_mib: int = 12288
 
 
+class InstanceGroup(Message):
+    """A group of a cluster's instances, as `job-flow.json` on a node tells of it."""
+
+    group_id: str
+    name: str
+    role: str  # MASTER, CORE or TASK
+    market: str  # ON_DEMAND or SPOT
+    instance_type: str
+    requested_count: int
+
+
 class ClusterMembership(Message):
     """The cluster a node belongs to, as far as the node needs to know it."""
 
@@ -88,6 +99,10 @@ class ClusterMembership(Message):
     log_uri: str | None
     bootstrap_actions: tuple[BootstrapAction, ...] = ()
     configurations: tuple[Configuration, ...] = ()
+    created_at: float = 0.0  # epoch seconds
+    master_instance_id: str = ""
+    instance_group_id: str = ""  # the group this node is in
+    instance_groups: tuple[InstanceGroup, ...] = ()
 
 
 class Lease(Message):

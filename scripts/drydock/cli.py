@@ -15,6 +15,7 @@ VERBS = (
     "setup",
     "demo",
     "run",
+    "submit",
     "summary",
     "local-up",
     "local-down",

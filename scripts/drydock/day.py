@@ -14,7 +14,10 @@ RowsOption = Annotated[str, typer.Option("--rows", help=f"Raw rows; {DEFAULT_ROW
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the driver runs it. `command` may hold the driver's placeholders, filled in from platform.json."""
+    """A job as the driver runs it, and what to call that while it runs and when it is done.
+
+    `command` may hold the driver's placeholders, filled in from platform.json.
+    """
 
     name: str
     doing: str
@@ -22,14 +25,24 @@ class Job:
     command: tuple[str, ...]
 
 
-def jobs(rows: int) -> tuple[Job, Job]:
-    """Generation and processing, each on a cluster of its own."""
+def jobs(day: date, rows: int) -> tuple[Job, Job]:
+    """Generation and processing of a day, each on a cluster of its own."""
     submit = ("spark-submit", "--py-files", "{application_uri}/shipments.zip")
     generator = ("{application_uri}/data_generator.py", "--date", "{date}", "--rows", str(rows))
     processor = ("{application_uri}/data_processor.py", "--date", "{date}", "--source", "{source_uri}")
     return (
-        Job("data-generation", "Generating", "Generated", (*submit, *generator, "--target", "{source_uri}")),
-        Job("data-processing", "Processing", "Processed", (*submit, *processor, "--target", "{output_uri}")),
+        Job(
+            "data-generation",
+            f"Generating {day}",
+            f"Generated {day}",
+            (*submit, *generator, "--target", "{source_uri}"),
+        ),
+        Job(
+            "data-processing",
+            f"Processing {day}",
+            f"Processed {day}",
+            (*submit, *processor, "--target", "{output_uri}"),
+        ),
     )
 
 

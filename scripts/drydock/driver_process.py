@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,18 +107,30 @@ class Signals:
 
 
 def run(
-    paths: settings.Paths, ports: settings.Ports, job: Job, day: str, run_id: str, signals: Signals
+    paths: settings.Paths,
+    ports: settings.Ports,
+    job: Job,
+    day: str,
+    run_id: str,
+    signals: Signals,
+    *,
+    options: Sequence[str] = (),
+    listener: Callable[[Event], None] | None = None,
+    console: output.Console = output.CONSOLE,
 ) -> tuple[int, Progress]:
-    """Run a job through the driver, showing how it goes; the driver's exit code and what it has told."""
+    """Run a job through the driver, showing how it goes; the driver's exit code and what it has told.
+
+    `options` are further ones of the driver's; `listener` hears all of its events as they come.
+    """
     log = paths.logs / "driver.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress()
     with (
         _environment(paths, ports) as environment,
         log.open("a") as errors,
-        output.stage(f"{job.doing} {day}") as tell,
+        output.stage(job.doing, console) as tell,
         signals.start(
-            _command(paths, job, day, run_id),
+            _command(paths, job, day, run_id, options),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -132,6 +144,8 @@ def run(
             for event in _events(child):
                 if event is not None:
                     progress.note(event)
+                    if listener is not None:
+                        listener(event)
                 stopping = "stopping, " if signals.first is not None else ""
                 tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
         except BaseException:
@@ -143,11 +157,11 @@ def run(
     return exit_code, progress
 
 
-def _command(paths: settings.Paths, job: Job, day: str, run_id: str) -> list[str]:
+def _command(paths: settings.Paths, job: Job, day: str, run_id: str, options: Sequence[str]) -> list[str]:
     driver = str(paths.environment("workspace") / "bin" / "drydock-driver")
     run_options = ["--job", job.name, "--date", day, "--run-id", run_id, "--output", "events"]
     limits = ["--unreachable-seconds", str(UNREACHABLE_SECONDS), "--late-logs-seconds", str(LATE_LOGS_SECONDS)]
-    return [driver, "run", *run_options, *limits, "--", *job.command]
+    return [driver, "run", *run_options, *limits, *options, "--", *job.command]
 
 
 @contextmanager
@@ -196,7 +210,7 @@ def _read(stream: Any, lines: "queue.SimpleQueue[str | None]") -> None:
     lines.put(None)
 
 
-def failure_of(job: Job, day: str, exit_code: int, progress: Progress) -> str:
+def failure_of(job: Job, exit_code: int, progress: Progress) -> str:
     """Why a job's run is not a success, as sentences."""
     where = f" on cluster {progress.cluster_id}" if progress.cluster_id else ""
-    return f"{job.doing} {day}{where} failed (driver exit code {exit_code}). {' '.join(progress.failures)}"
+    return f"{job.doing}{where} failed (driver exit code {exit_code}). {' '.join(progress.failures)}"

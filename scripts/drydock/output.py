@@ -1,12 +1,14 @@
 """What a user sees: one object owns all output of the command line."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from rich.console import Console as RichConsole
+from rich.file_proxy import FileProxy
 from rich.markup import escape
 from rich.table import Table
 
@@ -28,14 +30,14 @@ ERRORS = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 PLAIN_NEWS_SECONDS = 10
 
 
-def say(message: str) -> None:
+def say(message: str, console: Console = CONSOLE) -> None:
     """A line of plain news."""
-    CONSOLE.print(escape(message))
+    console.print(escape(message))
 
 
-def done(message: str) -> None:
+def done(message: str, console: Console = CONSOLE) -> None:
     """A stage that is finished."""
-    CONSOLE.print(f"[green]✓[/] {escape(message)}")
+    console.print(f"[green]✓[/] {escape(message)}")
 
 
 def warn(message: str) -> None:
@@ -48,29 +50,40 @@ def fail(message: str) -> None:
     ERRORS.print(f"[red]✗[/] {escape(message)}")
 
 
+def pass_on(line: str, *, stderr: bool = False) -> None:
+    """A line that a program of the user's has written, as it is, on the stream that the program wrote it to."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, FileProxy) and not stream.isatty():
+        stream = stream.rich_proxied_file  # a spinner on the other stream, which is a terminal, would take it there
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        (ERRORS if stderr else CONSOLE).on_broken_pipe()
+
+
 def show(table: Table) -> None:
     """A table as wide as what is in it: a narrow terminal folds its lines, and no text is cut."""
     TABLES.print(table)
 
 
 @contextmanager
-def stage(message: str) -> Iterator[Callable[[str], None]]:
+def stage(message: str, console: Console = CONSOLE) -> Iterator[Callable[[str], None]]:
     """Show `message` with a spinner while the stage runs (a plain line where there is no terminal).
 
     Yields what to call with news of the stage, as often as it likes: without a terminal a line appears when the news
     has changed, every ten seconds at most.
     """
-    if CONSOLE.is_terminal:
-        with CONSOLE.status(escape(message)) as status:
+    if console.is_terminal:
+        with console.status(escape(message)) as status:
             yield lambda news: status.update(escape(f"{message}: {news}"))
         return
-    say(f"… {message}")
+    say(f"… {message}", console)
     shown, shown_at = "", time.monotonic()
 
     def tell(news: str) -> None:
         nonlocal shown, shown_at
         if news != shown and time.monotonic() - shown_at >= PLAIN_NEWS_SECONDS:
-            say(f"… {message}: {news}")
+            say(f"… {message}: {news}", console)
             shown, shown_at = news, time.monotonic()
 
     yield tell

@@ -7,13 +7,13 @@ or it says which one is and why.
 import time
 import uuid
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drydock import aws, driver_process, output, services, settings, summary
-from drydock.day import DateOption, RowsOption, jobs, parse_date, parse_rows
-from drydock.driver_process import Signals
+from drydock.day import DateOption, Job, RowsOption, jobs, parse_date, parse_rows
+from drydock.driver_process import Progress, Signals
 from drydock.errors import NotRunning, RunFailed, Stopped
 from drydock.supervision import Supervisor
 
@@ -39,27 +39,50 @@ def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) 
 
     Raises NotRunning, RunFailed, or Stopped after a signal: each with no cluster of the run left alive, or named.
     """
-    _require_running(paths)
+    require_running(paths)
     run_id = uuid.uuid4().hex[:8]
     with Signals().caught() as signals:
-        for job in jobs(rows):
+        for job in jobs(day, rows):
             begun_at = time.monotonic()
             exit_code, progress = driver_process.run(paths, ports, job, day.isoformat(), run_id, signals)
             if exit_code == 0 and signals.first is None:
                 seconds = time.monotonic() - begun_at
-                output.done(f"{job.did} {day} on cluster {progress.cluster_id} ({seconds:.0f} s)")
+                output.done(f"{job.did} on cluster {progress.cluster_id} ({seconds:.0f} s)")
                 continue
             if signals.first is None:
                 for stream, lines in (("stdout", progress.last_stdout), ("stderr", progress.last_stderr)):
                     for line in lines:
                         output.say(f"    {stream} | {line}")
-            with output.stage("Looking for clusters of this run that are still alive"):
-                left = end_leftovers(paths, ports, run_id)
-            if signals.first is not None:
-                said = " ".join([*progress.failures, left])
-                raise Stopped(f"Stopped while {job.doing.lower()} {day}. {said}", signals.first)
-            raise RunFailed(f"{driver_process.failure_of(job, day.isoformat(), exit_code, progress)} {left}")
+            give_up(paths, ports, job, run_id, exit_code, progress, signals)
     return run_id
+
+
+def give_up(
+    paths: settings.Paths,
+    ports: settings.Ports,
+    job: Job,
+    run_id: str,
+    exit_code: int,
+    progress: Progress,
+    signals: Signals,
+    console: output.Console = output.CONSOLE,
+) -> NoReturn:
+    """End what is left of a job that did not end well. Raises Stopped after a signal, RunFailed otherwise."""
+    with output.stage("Looking for clusters of this run that are still alive", console):
+        left = end_leftovers(paths, ports, run_id)
+    if signals.first is not None:
+        said = " ".join([*progress.failures, left])
+        raise Stopped(f"Stopped while {job.doing[0].lower()}{job.doing[1:]}. {said}", signals.first)
+    raise RunFailed(f"{driver_process.failure_of(job, exit_code, progress)} {left}")
+
+
+def require_running(paths: settings.Paths) -> None:
+    """Raises NotRunning unless every service is up."""
+    supervisor = Supervisor(paths)
+    states = supervisor.states() if supervisor.is_running() else {}
+    down = [name for name in services.names(paths) if name not in states or not states[name].is_up]
+    if down:
+        raise NotRunning(f"The platform does not run ({', '.join(down)} not up). `make local-up` starts it.")
 
 
 def end_leftovers(paths: settings.Paths, ports: settings.Ports, run_id: str) -> str:
@@ -101,11 +124,3 @@ def _alive_clusters(emr: Any, run_id: str) -> list[str]:
         ClusterStates=ALIVE_STATES, CreatedAfter=datetime.now(UTC) - timedelta(days=1)
     )
     return [cluster["Id"] for page in pages for cluster in page["Clusters"] if cluster["Name"].endswith(f"-{run_id}")]
-
-
-def _require_running(paths: settings.Paths) -> None:
-    supervisor = Supervisor(paths)
-    states = supervisor.states() if supervisor.is_running() else {}
-    down = [name for name in services.names(paths) if name not in states or not states[name].is_up]
-    if down:
-        raise NotRunning(f"The platform does not run ({', '.join(down)} not up). `make local-up` starts it.")

@@ -33,6 +33,8 @@ NOT_INHERITED = (
     "ROWS",
     "SERVICE",
     "FOLLOW",
+    "JOB",
+    "ARGS",
     "SPARK_",
     "PYTHON",
     "PYTEST_",

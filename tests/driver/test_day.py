@@ -104,7 +104,7 @@ def test_what_is_no_number_of_rows_is_wrong_usage(text: str) -> None:
 
 
 def test_the_generator_comes_first_and_is_told_the_rows() -> None:
-    generation, processing = jobs(7)
+    generation, processing = jobs(AT.date(), 7)
     assert (generation.name, processing.name) == ("data-generation", "data-processing")
     assert generation.command[generation.command.index("--rows") + 1] == "7"
     assert "--rows" not in processing.command

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drydock_emr.api.operations import BUILT
 from tests.emr.conftest import Emr, Fleet, run_job_flow, state_of, step
 
 Client = Any
@@ -121,6 +122,11 @@ def test_a_change_survives_a_restart(emr: Emr, name: str) -> None:
     change(client, cluster_id)
     emr.restart()
     assert read(client, cluster_id) == expected
+
+
+def test_every_operation_that_changes_a_cluster_is_among_these() -> None:
+    changing = {name for name in BUILT if name.startswith(("Add", "Modify", "Put", "Remove", "Set"))}
+    assert changing <= CHANGES.keys()
 
 
 def test_what_run_job_flow_was_given_survives_a_restart(emr: Emr) -> None:

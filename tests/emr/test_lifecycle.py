@@ -62,6 +62,12 @@ def test_a_cluster_waits_in_starting_while_nodes_are_taken(emr: Emr, fleet: Flee
             ("TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed"),
             "CANCELLED",
         ),
+        (
+            True,
+            "TERMINATE_JOB_FLOW",
+            ("TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed"),
+            "CANCELLED",
+        ),
         (True, None, ("TERMINATED_WITH_ERRORS", "STEP_FAILURE", "Shut down as step failed"), "CANCELLED"),
     ],
 )

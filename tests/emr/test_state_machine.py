@@ -1,10 +1,12 @@
 """The state machine under any order of events: what must never happen does not, and what must happen does.
 
 The model drives `reconciliation` and `transitions` with simulated nodes, each of which obeys its
-assignment in its own time, loses its process or falls silent.
+assignment in its own time, loses its process or falls silent; and with a control plane that is restarted, so that what
+is not in the database is forgotten.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pytest
 from hypothesis import settings
@@ -29,8 +31,11 @@ from drydock_emr.state.cluster import (
 )
 from drydock_emr.state.fleet import NodeRecord
 from drydock_emr.state.reconciliation import reconcile
+from drydock_emr.state.store import Store
+from drydock_emr.state.store import _mapping as mapper_registry
 from tests.emr.conftest import run_job_flow, step
 
+MAX_RESTARTS = 2  # of the control plane in one run
 CLUSTER_MOVES = {
     ClusterState.STARTING: {ClusterState.BOOTSTRAPPING, ClusterState.TERMINATING},
     ClusterState.BOOTSTRAPPING: {ClusterState.RUNNING, ClusterState.WAITING, ClusterState.TERMINATING},
@@ -87,6 +92,8 @@ class EmrMachine(RuleBasedStateMachine):
         self.clusters: list[Cluster] = []
         self.cluster_states: dict[str, ClusterState] = {}
         self.step_states: dict[str, StepState] = {}
+        self.unheard: set[str] = set()  # nodes that have not reported since the control plane was restarted
+        self.restarts = 0
         self.submitted: set[str] = set()
         self.started: list[str] = []
 
@@ -184,6 +191,7 @@ class EmrMachine(RuleBasedStateMachine):
     @rule(index=st.integers(0, 2), exit_code=st.sampled_from([0, 0, 1, -15, None]))
     def a_step_ends(self, index: int, exit_code: int | None) -> None:
         node = self.nodes[index]
+        self.unheard.discard(node.record.name)
         running = [lease for lease in node.leases.values() if lease.state is LeaseState.RUNNING]
         if running:
             self.end_lease(node, running[0], exit_code)
@@ -193,6 +201,7 @@ class EmrMachine(RuleBasedStateMachine):
     def node_restarts(self, index: int) -> None:
         """The process comes back and knows its leases from disk, not its phase."""
         node = self.nodes[index]
+        self.unheard.discard(node.record.name)
         node.phase, node.tenancy, node.cluster_id = Phase.PREPARING, -1, None
         self.reconcile()
 
@@ -206,13 +215,28 @@ class EmrMachine(RuleBasedStateMachine):
         self.now += seconds
         self.reconcile()
 
+    # What the control plane does
+
+    @precondition(lambda self: self.restarts < MAX_RESTARTS)
+    @rule()
+    def control_plane_restarts(self) -> None:
+        """All it knew is gone but the database; a node that has not reported yet is unknown to it, not lost."""
+        self.restarts += 1
+        self.clusters, self.records = written_and_read(self.clusters, self.records)
+        for node, record in zip(self.nodes, self.records, strict=True):
+            node.record = record
+        self.unheard = {record.name for record in self.records}
+        self.reconcile()
+
     def reconcile(self) -> None:
         lost = {node.record.name for node in self.nodes if node.silent}
-        reports = {node.record.name: node.report() for node in self.nodes if not node.silent}
+        heard = [node for node in self.nodes if not node.silent and node.record.name not in self.unheard]
+        reports = {node.record.name: node.report() for node in heard}
         reconcile([c for c in self.clusters if c.state in ACTIVE_STATES], self.records, reports, lost, self.now)
 
     def obey(self, node: SimulatedNode) -> None:
         record = node.record
+        self.unheard.discard(record.name)
         if node.tenancy != record.tenancy or (record.cluster_id is None and node.cluster_id is not None):
             node.tenancy, node.cluster_id, node.phase = record.tenancy, None, Phase.IDLE
             if record.cluster_id is None:
@@ -302,6 +326,34 @@ class EmrMachine(RuleBasedStateMachine):
         assert all(cluster.state in ENDED_STATES for cluster in self.clusters)
         assert all(record.cluster_id is None for record in self.records)
         self.only_legal_moves()
+
+
+@cache
+def store() -> Store:
+    """A database in memory, made once: that takes longer than all the rest."""
+    return Store("sqlite://")
+
+
+def written_and_read(clusters: list[Cluster], nodes: list[NodeRecord]) -> tuple[list[Cluster], list[NodeRecord]]:
+    """The same in new objects, by way of the database, which is empty afterwards."""
+    ids, names = [cluster.id for cluster in clusters], [node.name for node in nodes]
+    with store().transaction() as records:
+        for cluster in clusters:
+            parts = {
+                name: [replace(part) for part in getattr(cluster, name)] for name in ("groups", "instances", "steps")
+            }
+            records.add(replace(cluster, **parts))
+        for node in nodes:
+            records.add(replace(node))
+    with store().transaction() as records:
+        found = {cluster.id: cluster for cluster in records.all_clusters(offset=0, limit=len(ids) + 1)}
+        found_nodes = {node.name: node for node in records.nodes()}
+        for cluster in found.values():
+            assert [step.sequence for step in cluster.steps] == list(range(len(cluster.steps)))
+    with store()._engine.begin() as connection:
+        for table in reversed(mapper_registry.metadata.sorted_tables):
+            connection.execute(table.delete())
+    return [found[cluster_id] for cluster_id in ids], [found_nodes[name] for name in names]
 
 
 def _reachable(moves: dict, start: object) -> set:

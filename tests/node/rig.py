@@ -1,6 +1,7 @@
 """Real nodes, a real gateway for S3, and a double of the control plane that speaks the nodes' protocol."""
 
 import gzip
+import io
 import json
 import os
 import secrets
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +33,7 @@ from drydock_emr.node_protocol import (
     ClusterMembership,
     Configuration,
     Daemons,
+    InstanceGroup,
     Lease,
     LeaseReport,
     LeaseState,
@@ -189,6 +192,16 @@ class Gateway:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
         return f"s3://{BUCKET}/{key}"
 
+    def put_jar(self, key: str, *, main_class: str | None = None, **files: str) -> str:
+        """A jar without classes: of a class that is on the class path it can say that it is its main class."""
+        manifest = "Manifest-Version: 1.0\n" + (f"Main-Class: {main_class}\n" if main_class else "")
+        with io.BytesIO() as packed:
+            with zipfile.ZipFile(packed, "w") as jar:
+                for name, text in {"META-INF/MANIFEST.MF": manifest, **files}.items():
+                    jar.writestr(name, text)
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=packed.getvalue())
+        return f"s3://{BUCKET}/{key}"
+
     def keys(self, prefix: str) -> set[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return {item["Key"] for page in pages for item in page.get("Contents", [])}
@@ -345,8 +358,11 @@ class Node:
         bootstrap_actions: tuple[BootstrapAction, ...] = (),
         configurations: tuple[Configuration, ...] = (),
         log_uri: str | None = f"s3n://{BUCKET}/logs/",
+        release_label: str = "emr-7.13.0",
+        groups: tuple[InstanceGroup, ...] = (),
+        **assigned: Any,
     ) -> None:
-        """Make it a member of a cluster, whose master it is unless told otherwise."""
+        """Make it a member of a cluster, whose master it is unless told otherwise; `assigned` is asked for beside."""
         master = master or self
         membership = ClusterMembership(
             cluster_id=cluster_id,
@@ -356,13 +372,17 @@ class Node:
             is_master=master is self,
             master_host=master.host,
             master_url=master.master_url,
-            release_label="emr-7.13.0",
+            release_label=release_label,
             region="us-east-1",
             log_uri=log_uri,
             bootstrap_actions=bootstrap_actions,
             configurations=configurations,
+            created_at=1_767_225_600.0,
+            master_instance_id=f"i-{master.name}",
+            instance_group_id=next((group.group_id for group in groups), "ig-none"),
+            instance_groups=groups,
         )
-        self.control_plane.assign(self.name, cluster=membership, log_push_seconds=LOG_PUSH_SECONDS)
+        self.control_plane.assign(self.name, cluster=membership, log_push_seconds=LOG_PUSH_SECONDS, **assigned)
 
     def leave(self) -> None:
         """Change hands: no cluster, a new tenancy."""

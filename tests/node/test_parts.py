@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drydock_emr.node import environment, spark_settings
+from drydock_emr.node import environment, release, spark_settings
+from drydock_emr.node.capacity import Worker, never_fits, sizes_in, workers_of
 from drydock_emr.node.config import Config
 from drydock_emr.node.controller_log import ControllerLog
 from drydock_emr.node.credentials import CredentialsCache, CredentialsEndpoint
@@ -27,7 +28,7 @@ from drydock_emr.node.errors import (
 from drydock_emr.node.layout import NodeLayout, TenancyLayout, safe_name
 from drydock_emr.node.lease import Lease as LeaseOnDisk
 from drydock_emr.node.s3 import S3Url
-from drydock_emr.node.spark_submit import map_arguments
+from drydock_emr.node.spark_arguments import map_arguments
 from drydock_emr.node.step import Command, command_of, failure_details
 from drydock_emr.node.toolbox import SUDO
 from drydock_emr.node_protocol import Configuration, Daemons, Lease, LeaseState
@@ -152,9 +153,13 @@ class TestCommands:
     def test_script_runner(self) -> None:
         assert command_of(lease(SCRIPT_RUNNER, "s3://b/x.sh", "1")) == Command(("1",), "s3://b/x.sh")
 
-    @pytest.mark.parametrize("jar", ["", "s3://b/my-command-runner.jar", "s3://b/job.jar", "command-runner.jar.sh"])
-    def test_other_jars_are_refused(self, jar: str) -> None:
-        with pytest.raises(StepRefused, match="cannot be run here"):
+    @pytest.mark.parametrize("jar", ["s3://b/my-command-runner.jar", "s3n://b/job.jar", "/usr/lib/x.jar", "x.jar"])
+    def test_other_jars_are_hadoops(self, jar: str) -> None:
+        assert command_of(lease(jar, "x")) == Command(("x",), jar=jar)
+
+    @pytest.mark.parametrize("jar", ["", "hdfs:///job.jar", "http://x/job.jar"])
+    def test_what_cannot_be_fetched_is_refused(self, jar: str) -> None:
+        with pytest.raises(StepRefused, match="cannot be fetched: expected a jar in S3"):
             command_of(lease(jar, "x"))
 
     @pytest.mark.parametrize("jar", ["command-runner.jar", SCRIPT_RUNNER])
@@ -245,6 +250,83 @@ class TestSparkSubmit:
         assert mapped.arguments == tuple(everything)
         assert mapped.notes == ()
 
+    def test_shells_take_options_between_their_own(self) -> None:
+        mapped = map_arguments(
+            ["-e", "select 1", "--master", "yarn", "--hiveconf", "a=b", "--conf=spark.executor.memory=3g"],
+            4,
+            MASTER,
+            is_shell=True,
+        )
+        assert mapped.arguments == ("-e", "select 1", "--hiveconf", "a=b", "--conf", "spark.executor.memory=3g")
+        assert mapped.properties == {"spark.executor.memory": "3g"}
+
+
+WORKERS = [Worker(4, 12288), Worker(2, 4096)]
+
+
+class TestCapacity:
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {},
+            {"memory": "10g", "cores": "4"},
+            {"memory": "11170", "cores": "4"},  # 11170 + 10 %
+            {"memory": "12g", "memoryOverhead": "0"},
+            {"memory": "8192MB"},
+            {"memory": "a lot"},  # Spark says what is wrong with it
+            {"memory": "1g", "cores": "many"},
+        ],
+    )
+    def test_what_fits_on_one_worker_passes(self, asked: dict[str, str]) -> None:
+        assert never_fits({f"spark.executor.{name}": value for name, value in asked.items()}, WORKERS) is None
+
+    @pytest.mark.parametrize(
+        ("asked", "part"),
+        [
+            ({"executor.memory": "100g"}, "executor memory (102400 MB), offHeap memory (0) MB, overhead (10240 MB)"),
+            ({"executor.memory": "12g"}, "overhead (1228 MB), and PySpark memory (0 MB) is above the max threshold"),
+            ({"executor.memory": "10g", "executor.pyspark.memory": "2g"}, "PySpark memory (2048 MB) is above"),
+            ({"memory.offHeap.enabled": "true", "memory.offHeap.size": str(12 << 30)}, "offHeap memory (12288) MB"),
+            ({"executor.cores": "8"}, "Required executor cores (8) is above the max threshold (4)"),
+            ({"executor.memory": "1t"}, "max threshold (12288 MB) of this cluster!"),
+        ],
+    )
+    def test_what_fits_on_none_is_told(self, asked: dict[str, str], part: str) -> None:
+        sentence = never_fits({f"spark.{name}": value for name, value in asked.items()}, WORKERS)
+        assert sentence is not None
+        assert part in sentence
+
+    def test_no_worker_decides_nothing(self) -> None:
+        assert never_fits({"spark.executor.memory": "100g"}, []) is None
+
+    def test_workers_that_are_not_alive_do_not_count(self) -> None:
+        dead, alive = ({"state": s, "cores": 4, "memory": m} for s, m in (("DEAD", 99999), ("ALIVE", 4096)))
+        assert workers_of({"workers": [dead, alive]}) == [Worker(4, 4096)]
+        assert workers_of({}) == []
+
+    def test_sizes_are_read_as_java_reads_properties(self, tmp_path: Path) -> None:
+        lines = ("# spark.executor.memory 9g", "spark.executor.memory  3g ", "spark.executor.cores: 2", "spark.x=1")
+        (tmp_path / "own.conf").write_text("\n".join(lines))
+        assert sizes_in(tmp_path / "own.conf") == {"spark.executor.memory": "3g", "spark.executor.cores": "2"}
+
+
+class TestRelease:
+    @pytest.fixture
+    def spark_home(self, tmp_path: Path) -> Path:
+        (tmp_path / "jars").mkdir()
+        for name in ("spark-core_2.12-3.5.6", "hadoop-client-api-3.4.2", "delta-spark_2.12-3.3.2", "delta-storage-1"):
+            (tmp_path / f"jars/{name}.jar").touch()
+        return tmp_path
+
+    def test_the_installed_one_needs_no_word(self, spark_home: Path) -> None:
+        assert release.difference("emr-7.13.0", spark_home) is None
+
+    def test_another_one_is_told(self, spark_home: Path) -> None:
+        assert release.difference("emr-7.10.0", spark_home) == (
+            "The cluster asks for emr-7.10.0 (Spark 3.5.5, Hadoop 3.4.1, Delta 3.3.0); this node has emr-7.13.0 "
+            "(Spark 3.5.6, Hadoop 3.4.2, Delta 3.3.2), and the step runs with that."
+        )
+
 
 class TestSparkSettings:
     @given(st.dictionaries(st.text(min_size=1), st.text()))
@@ -279,7 +361,7 @@ class TestEnvironment:
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         config = Config.from_environment({**variables, "DRYDOCK_INSTALL": "me"})
         layout = NodeLayout(config.scratch).tenancy
-        made = environment.for_step(environment.base(config, layout, "token"), layout, "s-1")
+        made = environment.for_step(environment.base(config, layout, "token"), layout, "s-1", {})
         assert {name for name in made if "AWS" in name} == {
             "AWS_ENDPOINT_URL",
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",

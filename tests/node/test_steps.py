@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from drydock_emr.node_protocol import CancelOption, Configuration, LeaseState, Phase
+from drydock_emr.node_protocol import CancelOption, Configuration, InstanceGroup, LeaseState, Phase
 from tests.node.rig import BUCKET, Gateway, Node, wait_for
 
 
@@ -95,12 +95,107 @@ def test_script_runner_fetches_and_runs(master: Node, gateway: Gateway) -> None:
     assert "none.sh could not be fetched" in await_log(gateway, "logs/j-STEPS/steps/s-MISSING/controller.gz", "ERROR")
 
 
-def test_other_jars_fail_with_a_sentence(master: Node, gateway: Gateway) -> None:
-    master.lease("s-JAR", "x", jar=f"s3://{BUCKET}/my.jar")
+def test_a_jar_that_cannot_be_had_fails_with_a_sentence(master: Node, gateway: Gateway) -> None:
+    master.lease("s-JAR", "x", jar=f"s3://{BUCKET}/none.jar")
     report = master.await_lease("s-JAR")
     assert (report.state, report.exit_code) == (LeaseState.EXITED, 1)
-    assert "`hadoop jar` is not there" in report.failure.message
-    await_log(gateway, "logs/j-STEPS/steps/s-JAR/controller.gz", "`hadoop jar` is not there")
+    assert f"s3://{BUCKET}/none.jar could not be fetched" in report.failure.message
+    await_log(gateway, "logs/j-STEPS/steps/s-JAR/controller.gz", "none.jar could not be fetched")
+
+
+def test_a_jar_runs_as_hadoop_runs_it(master: Node, gateway: Gateway) -> None:
+    """Main class from the manifest or the step; Java properties, blanks included; S3 as the instance profile."""
+    gateway.put("input/hello.txt", "hello from S3")
+    runnable = gateway.put_jar("jars/runnable.jar", main_class="org.apache.hadoop.fs.FsShell")
+    plain = gateway.put_jar("jars/plain.jar")
+    master.lease("s-MANIFEST", "-cat", f"s3://{BUCKET}/input/hello.txt", jar=runnable.replace("s3:", "s3a:"))
+    assert master.await_lease("s-MANIFEST", seconds=90).exit_code == 0
+    assert await_log(gateway, "logs/j-STEPS/steps/s-MANIFEST/stdout.gz", "hello") == "hello from S3"
+    controller = await_log(gateway, "logs/j-STEPS/steps/s-MANIFEST/controller.gz", "Step succeeded")
+    assert "startExec hadoop jar " in controller
+    assert "runnable.jar -cat s3://" in controller
+    master.lease(
+        "s-CLASS",
+        *("-D", "fs.defaultFS=${a.property}", "-cat", "/input/hello.txt"),
+        jar=plain,
+        main_class="org.apache.hadoop.fs.FsShell",
+        properties={"a.property": f"s3://{BUCKET}/", "another": "a 'blank'"},
+    )
+    assert master.await_lease("s-CLASS", seconds=90).exit_code == 0
+    assert await_log(gateway, "logs/j-STEPS/steps/s-CLASS/stdout.gz", "hello") == "hello from S3"
+
+
+def test_hadoop_names_what_it_lacks(master: Node, gateway: Gateway) -> None:
+    master.lease("s-DISTCP", "hadoop", "distcp", "a", "b")
+    assert master.await_lease("s-DISTCP").exit_code == 1
+    stderr = await_log(gateway, "logs/j-STEPS/steps/s-DISTCP/stderr.gz", "ret")
+    assert "the command 'distcp' is not there. Expected `jar`, `fs`" in stderr
+
+
+def test_examples_that_are_not_published_are_named(master: Node, gateway: Gateway) -> None:
+    master.lease("s-EXAMPLE", "spark-example", "SparkPi", "10")
+    assert master.await_lease("s-EXAMPLE").exit_code == 1
+    assert "examples/jars" in await_log(gateway, "logs/j-STEPS/steps/s-EXAMPLE/stderr.gz", "ret")
+
+
+def test_emrs_paths_are_below_one_folder(new_node: Callable[[str], Node], gateway: Gateway) -> None:
+    groups = (
+        InstanceGroup(
+            group_id="ig-1",
+            name="Primary",
+            role="MASTER",
+            market="ON_DEMAND",
+            instance_type="m5.xlarge",
+            requested_count=1,
+        ),
+        InstanceGroup(
+            group_id="ig-2", name="Core", role="CORE", market="SPOT", instance_type="r5.xlarge", requested_count=2
+        ),
+    )
+    node = new_node("places")
+    node.join("j-PLACES", groups=groups)
+    node.await_report(lambda report: report.phase is Phase.READY, "to be READY")
+    program = (
+        'cd "$DRYDOCK_ROOT" && cat mnt/var/lib/info/instance.json && echo --- && cat mnt/var/lib/info/job-flow.json && '
+        "test -s usr/share/aws/delta/lib/delta-spark.jar -a -x usr/lib/spark/bin/spark-submit && "
+        'grep -q "^spark.executor.memory=" etc/spark/conf/spark-defaults.conf && '
+        'test "$(realpath home/hadoop)" = "$(realpath ~)" && ls mnt/var/log/hadoop/steps/$EMR_STEP_ID >&2'
+    )
+    node.lease("s-PLACES", "bash", "-c", program)
+    assert node.await_lease("s-PLACES").exit_code == 0, gateway.log("logs/j-PLACES/steps/s-PLACES/stderr.gz")
+    told = await_log(gateway, "logs/j-PLACES/steps/s-PLACES/stdout.gz", "instanceGroups")
+    instance, job_flow = map(json.loads, told.split("---"))
+    assert instance["isMaster"] is True
+    assert instance["isRunningNodeManager"] is False
+    assert instance["instanceGroupId"] == "ig-1"
+    assert job_flow["jobFlowId"] == "j-PLACES"
+    assert job_flow["jobFlowCreationInstant"] == 1_767_225_600_000
+    assert (job_flow["instanceCount"], job_flow["masterInstanceId"]) == (3, "i-places")
+    assert (job_flow["masterInstanceType"], job_flow["slaveInstanceType"]) == ("m5.xlarge", "r5.xlarge")
+    assert job_flow["instanceGroups"][1] == {
+        "instanceGroupId": "ig-2",
+        "instanceGroupName": "Core",
+        "instanceRole": "Core",
+        "marketType": "Spot",
+        "instanceType": "r5.xlarge",
+        "requestedInstanceCount": 2,
+    }
+    larger = (groups[0], groups[1].model_copy(update={"requested_count": 5}))
+    node.join("j-PLACES", groups=larger)
+    info = node.scratch / "tenancy/emr/mnt/var/lib/info/job-flow.json"
+    wait_for(lambda: json.loads(info.read_text())["instanceCount"] == 6, "the larger cluster to be told")
+
+
+def test_another_release_is_told_in_one_line(new_node: Callable[[str], Node], gateway: Gateway) -> None:
+    node = new_node("older")
+    node.join("j-OLDER", release_label="emr-7.10.0")
+    node.await_report(lambda report: report.phase is Phase.READY, "to be READY")
+    node.lease("s-OLDER", "true")
+    assert node.await_lease("s-OLDER").exit_code == 0
+    controller = await_log(gateway, "logs/j-OLDER/steps/s-OLDER/controller.gz", "Step succeeded")
+    (line,) = [line for line in controller.splitlines() if "emr-7.10.0" in line]
+    assert "The cluster asks for emr-7.10.0" in line
+    assert "this node has emr-7.13.0" in line
 
 
 def test_failure_details_name_the_last_exception(master: Node) -> None:

@@ -12,6 +12,7 @@ import pytest
 import data_generator
 import data_processor
 from shipments import arguments
+from shipments.processing import Processed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GENERATOR = {"--date": "2026-01-31", "--rows": "10", "--target": "s3://bucket/raw"}
@@ -109,6 +110,28 @@ def test_a_day_by_spark_submit(spark_environment, tmp_path):
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
         "_quarantine", "carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stale", "advice"),
+    [
+        ([], None),
+        ([dt.date(2026, 2, 1)], "make run DATE=2026-02-01 (each with its ROWS)"),
+        (
+            [dt.date(2026, 2, 1), dt.date(2026, 2, 3)],
+            "make run DATE=2026-02-01; make run DATE=2026-02-03 (each with its ROWS)",
+        ),
+    ],
+)
+def test_the_days_to_run_again_are_told_with_a_command_that_there_is(monkeypatch, stale, advice):
+    done = Processed(rows=0, accepted=0, quarantined=0, quarantined_by_rule={}, table_rows={}, stale_days=stale)
+    printed = []
+    monkeypatch.setattr(data_processor, "process", lambda *_: done)
+    monkeypatch.setattr(data_processor, "run_job", lambda _, job: printed.append(job(None)) or 0)
+    assert data_processor.main(command_line(PROCESSOR)) == 0
+    assert printed[0]["stale_days"] == [day.isoformat() for day in stale]
+    assert printed[0]["run_again"] == advice
+    assert advice is None or "\nrun: " in (REPOSITORY / "Makefile").read_text()
 
 
 def test_what_fails_in_a_worker_is_a_sentence_too(spark, capsys, monkeypatch, tmp_path):

@@ -77,7 +77,9 @@ NASTY = [
 def test_what_make_is_given_reaches_the_verb_unchanged(recorded, value):
     assert recorded("run", f"DATE={value}", f"ROWS={value}") == ["run", f"--date={value}", f"--rows={value}"]
     assert recorded("demo", f"ROWS={value}") == ["demo", f"--rows={value}"]
+    assert recorded("summary", f"DATE={value}") == ["summary", f"--date={value}"]
     assert recorded("local-logs", f"SERVICE={value}") == ["local-logs", f"--service={value}"]
+    assert recorded("submit", f"JOB={value}", f"ARGS={value}") == ["submit", f"--job={value}", f"--args={value}"]
     assert not (settings.REPOSITORY / "pwned").exists()
 
 

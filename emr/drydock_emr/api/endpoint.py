@@ -46,11 +46,9 @@ class Endpoint:
             return Response(status_code=400)  # nobody is there to read it
         except Exception:
             log.exception("Request %s failed", request_id)
-            document = {
-                "__type": "InternalServerError",
-                "message": f"An internal error occurred: request {request_id}.",
-            }
-            return _response(500, document, request_id, {"x-amzn-ErrorType": "InternalServerError"})
+            code = _internal_error(request.headers.get("x-amz-target", ""))
+            document = {"__type": code, "message": f"An internal error occurred: request {request_id}."}
+            return _response(500, document, request_id, {"x-amzn-ErrorType": code})
         return _response(200, output, request_id)
 
     async def _perform(self, request: Request) -> dict[str, Any]:
@@ -68,6 +66,15 @@ class Endpoint:
         output = await perform(self._service, passage.caller, shapes.parse(operation, _decode(body)))
         log.info("%s by %s", name, passage.caller.arn)
         return shapes.render(operation, output)
+
+
+def _internal_error(target: str) -> str:
+    """The name of it: the model has InternalServerError for some operations, InternalServerException for others."""
+    name = target.removeprefix(TARGET_PREFIX)
+    if name not in shapes.service_model().operation_names:
+        return "InternalServerError"
+    errors = (shape.name for shape in shapes.service_model().operation_model(name).error_shapes)
+    return next((error for error in errors if error.startswith("InternalServer")), "InternalServerError")
 
 
 async def _read(request: Request) -> bytes:

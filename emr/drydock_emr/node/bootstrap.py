@@ -13,7 +13,7 @@ from drydock_emr.node.controller_log import ControllerLog
 from drydock_emr.node.errors import DownloadFailed
 from drydock_emr.node.layout import BOOTSTRAP_LOGS, NodeLayout
 from drydock_emr.node.lease import Lease
-from drydock_emr.node.s3 import fetch_script, script_argv
+from drydock_emr.node.s3 import fetch, script_argv
 from drydock_emr.node_protocol import BootstrapAction, ClusterMembership, NodeFailure
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def _run(
         script = library / "script"
         controller.note(f"Fetching {action.path} for bootstrap action {number}, {action.name}")
         try:
-            await asyncio.to_thread(fetch_script, action.path, script, s3_client)
+            await asyncio.to_thread(fetch, action.path, script, s3_client)
         except DownloadFailed as error:
             controller.note(str(error), "ERROR")
             return f"failed: {error}"

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from drydock_emr.node import bootstrap, cluster_files, s3
+from drydock_emr.node import bootstrap, cluster_files, release, s3, stranded
 from drydock_emr.node.background import Background
 from drydock_emr.node.config import Config
 from drydock_emr.node.credentials import CredentialsCache
@@ -32,6 +32,9 @@ LAST_LOGS_RETRY_SECONDS = 1.0
 PARTING_DEADLINE_SECONDS = 2.0
 FIRST_CREDENTIALS_DEADLINE_SECONDS = 60.0
 SETTLE_DEADLINE_SECONDS = 5.0
+STRANDED_POLL_SECONDS = 2.0
+STRANDED_SECONDS = 10.0
+"""For so long an application has to be seen waiting in vain: a worker that restarts is missing for a moment."""
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +49,10 @@ class ClusterService:
         layout: NodeLayout,
         base_environment: Mapping[str, str],
         credentials: CredentialsCache,
+        master_page: Callable[[], dict[str, Any] | None],
         changed: Callable[[], None],
     ) -> None:
+        """`master_page` tells what the Spark master on this node last said of itself; None without one."""
         self.failure: NodeFailure | None = None
         self.bootstrapped = False
         self.logs_shipped = True
@@ -56,6 +61,7 @@ class ClusterService:
         self._layout = layout
         self._environment = base_environment
         self._credentials = credentials
+        self._master_page = master_page
         self._changed = changed
         self._steps: dict[tuple[str, int], tuple[Step, asyncio.Task[None]]] = {}
         self._wanted: Sequence[Lease] = ()
@@ -74,6 +80,13 @@ class ClusterService:
         self._background.spawn(self._serve(), "cluster")
         if self._shipper is not None:
             self._background.spawn(self._ship_logs(self._shipper), "push")
+        if self._membership.is_master:
+            self._background.spawn(self._end_stranded(), "stranded")
+
+    def update(self, membership: ClusterMembership) -> None:
+        """The same cluster, of another size."""
+        self._membership = membership
+        cluster_files.write(membership, self._config, self._layout.tenancy)
 
     def apply(self, leases: Sequence[Lease], log_push_seconds: float) -> None:
         """Take in what is asked for now; steps begin when the bootstrap actions have ended."""
@@ -85,7 +98,7 @@ class ClusterService:
         """Start nothing any more. Steps that run are still followed, so that their ends are written down."""
         for step, _ in self._steps.values():
             step.halt()
-        await self._background.cancel("cluster", "push")
+        await self._background.cancel("cluster", "push", "stranded")
 
     def ends(self) -> None:
         """The cluster is over: from here on the last logs are due."""
@@ -176,6 +189,24 @@ class ClusterService:
             self._push_now.clear()
             await asyncio.to_thread(shipper.push)
 
+    async def _end_stranded(self) -> None:
+        """End steps whose application waits for what no worker can ever hold; see `stranded`."""
+        seen_first: dict[str, float] = {}
+        while True:
+            await asyncio.sleep(STRANDED_POLL_SECONDS)
+            found = {
+                each.application_id: each
+                for each in stranded.find(self._master_page() or {}, self._config.event_log_dir)
+            }
+            now = time.monotonic()
+            seen_first = {id_: seen_first.get(id_, now) for id_ in found}
+            for each in found.values():
+                if now - seen_first[each.application_id] < STRANDED_SECONDS:
+                    continue
+                for step, _ in self._steps.values():
+                    if step.asked.step_id == each.step_id:
+                        await asyncio.to_thread(step.fail, f"Application {each.application_id}: {each.reason}")
+
     def _keep_leases(self) -> None:
         """Run what is leased, cancel what is to be cancelled, end and forget what is leased no more."""
         wanted = {(lease.step_id, lease.attempt): lease for lease in self._wanted}
@@ -196,6 +227,7 @@ class ClusterService:
                     self._shipper.prefix if self._shipper else None,
                     self._s3_client,
                     self._step_changed,
+                    release.difference(self._membership.release_label, self._config.spark_home),
                 )
                 self._steps[key] = (step, self._background.spawn(step.run(), f"step {lease.step_id}"))
             if lease.cancel is not None:

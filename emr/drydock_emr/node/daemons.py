@@ -104,6 +104,7 @@ class Daemon:
         self.health = Health.DOWN
         self.failure: str | None = None
         self.alive_workers: int | None = None
+        self.page: dict[str, Any] | None = None  # what it last said of itself; None while it does not answer
         self._config = config
         self._layout = layout
         self._http = http
@@ -178,7 +179,7 @@ class Daemon:
         for turn in itertools.count():
             if lease.status().state in {LeaseState.EXITED, LeaseState.VANISHED}:
                 return was_up
-            page = await self._page(lease)
+            page = self.page = await self._page(lease)
             now = time.monotonic()
             if page is not None:
                 last_answer = now

@@ -1,9 +1,10 @@
 """The environment of bootstrap actions, steps and daemons: made from nothing, never from the node's own.
 
-The variables are those that a step's controller log shows on EMR, plus the AWS endpoint and the container credentials.
-There is no region, no key, and no secret of the platform in it.
+The variables are those that a step's controller log shows on EMR, plus the AWS endpoint, the container credentials and
+the folder of EMR's paths. There is no region, no key, and no secret of the platform in it.
 """
 
+import shlex
 from collections.abc import Mapping
 
 from drydock_emr.node.config import INSTALL_MARKER, Config
@@ -11,6 +12,9 @@ from drydock_emr.node.layout import TenancyLayout
 
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the variable's name
 STEP_ID = "EMR_STEP_ID"
+ROOT = "DRYDOCK_ROOT"
+"""Names the folder below which EMR's own paths are; see `cluster_files`."""
+
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 # A daemon mostly waits: what C2 and G1 would win later, they cost many times over while it starts.
 DAEMON_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -35,6 +39,7 @@ def base(config: Config, layout: TenancyLayout, token: str) -> dict[str, str]:
         "TERM": "linux",
         "HOSTNAME": config.host,
         "JAVA_HOME": str(config.java_home),
+        ROOT: str(layout.emr_root),
         "TMPDIR": str(layout.tmp),
         # Where Spark and S3A put their buffers: YARN sets LOCAL_DIRS for its containers, Spark reads the other.
         "LOCAL_DIRS": str(layout.tmp),
@@ -48,8 +53,11 @@ def base(config: Config, layout: TenancyLayout, token: str) -> dict[str, str]:
     return environment
 
 
-def for_step(base_environment: Mapping[str, str], layout: TenancyLayout, step_id: str) -> dict[str, str]:
-    """A step's: EMR adds its id, and where Hadoop programs write their syslog."""
+def for_step(
+    base_environment: Mapping[str, str], layout: TenancyLayout, step_id: str, properties: Mapping[str, str]
+) -> dict[str, str]:
+    """A step's: EMR adds its id, and where Hadoop programs write their syslog; `properties` are Java's."""
+    java = {"HADOOP_CLIENT_OPTS": shlex.join(f"-D{k}={v}" for k, v in properties.items())} if properties else {}
     return {
         **base_environment,
         "PWD": str(layout.step_lib(step_id)),
@@ -58,6 +66,7 @@ def for_step(base_environment: Mapping[str, str], layout: TenancyLayout, step_id
         "HADOOP_LOGFILE": "syslog",
         "HADOOP_IDENT_STRING": "hadoop",
         "HADOOP_ROOT_LOGGER": "INFO,DRFA",
+        **java,
     }
 
 

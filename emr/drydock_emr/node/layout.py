@@ -5,6 +5,7 @@
       processes/<pid>.json          every long-lived process it started: {"pid", "create_time", "what"}
       tenancy/                      all that belongs to one tenancy; wiped as a whole
         bin/  python/  home/  tmp/  spark/*.properties (0600)
+        emr/                        EMR's paths of a machine; `cluster_files` tells which
         lib/steps/<step id>/        a step's working directory
         lib/leases/<step id>/<n>/   what is known of its process
         lib/bootstrap-actions/<n>/  likewise
@@ -100,6 +101,11 @@ class TenancyLayout:
     @property
     def spark(self) -> Path:
         return self.root / "spark"
+
+    @property
+    def emr_root(self) -> Path:
+        """Stands for the root of an EMR machine's file system."""
+        return self.root / "emr"
 
     @property
     def daemon_properties(self) -> Path:

@@ -76,15 +76,15 @@ def client(cache: CredentialsCache, endpoint_url: str, region: str) -> "S3Client
     )
 
 
-def fetch_script(url: str, target: Path, s3_client: Callable[[], "S3Client"]) -> None:
-    """Put the script at `url` (S3, or file:// on this node) into `target`, executable. Raises DownloadFailed."""
+def fetch(url: str, target: Path, s3_client: Callable[[], "S3Client"]) -> None:
+    """Put the script or jar at `url` (S3, or file:// on this node) into `target`. Raises DownloadFailed."""
     try:
         if url.startswith("file://"):
             shutil.copyfile(unquote(urlsplit(url).path), target)
         else:
             place = S3Url.parse(url)
             s3_client().download_file(place.bucket, place.key, str(target))
-        target.chmod(0o700)
+        target.chmod(0o700)  # a script is run by its name
     except (Boto3Error, BotoCoreError, ClientError, RetriesExceededError, OSError, NodeError) as error:
         raise DownloadFailed(f"{url} could not be fetched: {error}") from error
 

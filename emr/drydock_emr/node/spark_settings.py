@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from drydock_emr.node.config import Config
 from drydock_emr.node_protocol import ClusterMembership, Configuration
@@ -29,8 +30,8 @@ def daemon_properties(config: Config) -> dict[str, str]:
     }
 
 
-def machine_properties(config: Config, membership: ClusterMembership) -> dict[str, str]:
-    """Of an application whose driver runs on this node."""
+def machine_properties(config: Config, membership: ClusterMembership, home: Path) -> dict[str, str]:
+    """Of an application whose driver runs on this node. `home` is HOME, which Java would look up elsewhere."""
     return {
         "spark.master": membership.master_url,
         "spark.submit.deployMode": "client",
@@ -42,13 +43,21 @@ def machine_properties(config: Config, membership: ClusterMembership) -> dict[st
         "spark.ui.killEnabled": "false",
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": config.event_log_dir.as_uri(),
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.s3n.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
-        "spark.hadoop.fs.s3a.endpoint": config.aws_endpoint_url,
-        "spark.hadoop.fs.s3a.endpoint.region": membership.region,
-        "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(config.aws_endpoint_url.startswith("https:")).lower(),
+        "spark.jars.ivy": str(home / ".ivy2"),
+        **{f"spark.hadoop.{name}": value for name, value in hadoop_properties(config, membership).items()},
+    }
+
+
+def hadoop_properties(config: Config, membership: ClusterMembership) -> dict[str, str]:
+    """S3 as Hadoop's file systems see it: one client for EMR's three schemes."""
+    return {
+        "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "fs.s3n.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "fs.s3a.endpoint": config.aws_endpoint_url,
+        "fs.s3a.endpoint.region": membership.region,
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.connection.ssl.enabled": str(config.aws_endpoint_url.startswith("https:")).lower(),
     }
 
 

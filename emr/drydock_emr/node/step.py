@@ -1,10 +1,12 @@
 """Steps: what a lease asks to run, run once, and what became of it.
 
 On EMR every step is `hadoop jar <jar> <args>`; command-runner.jar runs its arguments as a command on the master node
-and script-runner.jar a script from S3 ("Run commands and scripts on an Amazon EMR cluster", EMR Release Guide).
+and script-runner.jar a script from S3 ("Run commands and scripts on an Amazon EMR cluster", EMR Release Guide). These
+two are known by name and done without Java; any other jar is fetched and run by `hadoop jar`.
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -17,9 +19,9 @@ from drydock_emr.node import controller_log, environment
 from drydock_emr.node.controller_log import ControllerLog
 from drydock_emr.node.errors import DownloadFailed, StepRefused
 from drydock_emr.node.files import read_json, write_json
-from drydock_emr.node.layout import STEP_LOGS, NodeLayout
+from drydock_emr.node.layout import STEP_LOGS, NodeLayout, safe_name
 from drydock_emr.node.lease import Lease, Status
-from drydock_emr.node.s3 import S3Url, fetch_script, script_argv
+from drydock_emr.node.s3 import S3Url, fetch, script_argv
 from drydock_emr.node_protocol import CancelOption, FailureDetails, LeaseReport, LeaseState
 from drydock_emr.node_protocol import Lease as Asked
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 COMMAND_RUNNER = re.compile(r"(.*/)?command-runner\.jar")
 SCRIPT_RUNNER = re.compile(r"(s3[an]?://[^/]+/libs/script-runner/|.*/)?script-runner\.jar")
+LOCAL_PATH = re.compile(r"(?!\w+:).+", re.DOTALL)
+FETCHED = re.compile(r"(s3[an]?|file)://", re.IGNORECASE)
 REFUSED_EXIT_CODE = 1
 CANCELLED_EXIT_CODE = -15
 TAIL_BYTES = 64 * 1024
@@ -47,10 +51,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Command:
-    """What a step runs: a command, or a script that has to be fetched first."""
+    """What a step runs: a command; a script or a jar, each of which may have to be fetched first."""
 
     args: tuple[str, ...]
     script_url: str | None = None
+    jar: str | None = None
 
 
 def command_of(asked: Asked) -> Command:
@@ -63,10 +68,13 @@ def command_of(asked: Asked) -> Command:
         if not asked.args:
             raise StepRefused("script-runner.jar was given no arguments; expected the script's S3 URL.")
         return Command(asked.args[1:], asked.args[0])
-    raise StepRefused(
-        f"The jar {asked.jar!r} cannot be run here: this cluster has no Hadoop programs, so `hadoop jar` is not there. "
-        "Expected command-runner.jar (a command, such as spark-submit) or script-runner.jar (a script in S3)."
-    )
+    if not LOCAL_PATH.fullmatch(asked.jar) and not FETCHED.match(asked.jar):
+        raise StepRefused(
+            f"The jar {asked.jar!r} cannot be fetched: expected a jar in S3 (s3://, s3a:// or s3n://), one on the "
+            "master node (file:// or a path), command-runner.jar or script-runner.jar."
+        )
+    main_class = (asked.main_class,) if asked.main_class else ()
+    return Command((*main_class, *asked.args), jar=asked.jar)
 
 
 def failure_details(stderr_tail: str, log_file: str | None) -> FailureDetails:
@@ -90,10 +98,12 @@ class Step:
         log_uri: S3Url | None,
         s3_client: Callable[[], "S3Client"],
         changed: Callable[[], None],
+        release_note: str | None = None,
     ) -> None:
+        """`release_note` goes into the controller log; see `release.difference`."""
         self.asked = asked
         self.report = LeaseReport(step_id=asked.step_id, attempt=asked.attempt, state=LeaseState.STARTING)
-        self._environment = environment.for_step(base_environment, layout.tenancy, asked.step_id)
+        self._environment = environment.for_step(base_environment, layout.tenancy, asked.step_id, asked.properties)
         self._library = layout.tenancy.step_lib(asked.step_id)
         self._records = layout.tenancy.lease_records(asked.step_id, asked.attempt)
         self._logs = layout.tenancy.step_log(asked.step_id)
@@ -102,6 +112,8 @@ class Step:
         self._log_file = str(log_uri / f"steps/{self._logs.name}/stderr.gz") if log_uri else None
         self._s3_client = s3_client
         self._changed = changed
+        self._release_note = release_note
+        self._reason: str | None = None
         self._cancelled: CancelOption | None = None
         self._halted = False
 
@@ -151,19 +163,23 @@ class Step:
         """End every process of the step. Blocks."""
         self._lease.kill(self._marker())
 
+    def fail(self, reason: str) -> None:
+        """End a step that can come to nothing, with a sentence of why; asking again changes nothing. Blocks."""
+        if self.is_done or self._reason is not None:
+            return
+        self._reason = reason
+        self._controller.note(reason, "ERROR")
+        with contextlib.suppress(OSError), (self._logs / "stderr").open("a") as stderr:
+            stderr.write(f"{reason}\n")
+        self.kill()
+
     async def _start(self) -> None:
         self._controller.note(f"Ensure step {self.asked.step_id} jar file {self.asked.jar}")
         for name in STEP_LOGS:
             (self._logs / name).touch()
-        command = command_of(self.asked)
-        argv = list(command.args)
-        if command.script_url is not None:
-            script = self._library / "script"
-            try:
-                await asyncio.to_thread(fetch_script, command.script_url, script, self._s3_client)
-            except DownloadFailed as error:
-                raise StepRefused(str(error)) from error
-            argv = script_argv(script, command.args)
+        if self._release_note is not None:
+            self._controller.note(self._release_note, "WARN")
+        argv = await asyncio.to_thread(self._prepare, command_of(self.asked))
         if self._cancelled is not None or self.asked.cancel is not None:
             self._finish(Status(LeaseState.EXITED, exit_code=CANCELLED_EXIT_CODE, ended_at=time.time()))
             return
@@ -180,6 +196,23 @@ class Step:
             stderr=self._logs / "stderr",
             epitaph=controller_log.EPITAPH,
         )
+
+    def _prepare(self, command: Command) -> list[str]:
+        """Fetch what the command needs; its arguments. Blocks. Raises StepRefused."""
+        try:
+            if command.script_url is not None:
+                script = self._library / "script"
+                fetch(command.script_url, script, self._s3_client)
+                return script_argv(script, command.args)
+            if command.jar is not None:
+                jar = command.jar
+                if FETCHED.match(jar):
+                    jar = str(self._library / safe_name(jar.rpartition("/")[2]))
+                    fetch(command.jar, Path(jar), self._s3_client)
+                return ["hadoop", "jar", jar, *command.args]
+        except DownloadFailed as error:
+            raise StepRefused(str(error)) from error
+        return list(command.args)
 
     async def _follow(self) -> None:
         announced = False
@@ -210,7 +243,11 @@ class Step:
         if status.exit_code == 0:
             self._controller.note(f"Step succeeded with exitCode 0 and took {seconds:.0f} seconds")
         else:
-            failure = failure_details(_tail(self._logs / "stderr"), self._log_file)
+            failure = (
+                FailureDetails(reason=UNKNOWN_REASON, message=self._reason, log_file=self._log_file)
+                if self._reason is not None
+                else failure_details(_tail(self._logs / "stderr"), self._log_file)
+            )
             code = "none" if status.exit_code is None else status.exit_code
             self._controller.note(f"Step failed with exitCode {code} and took {seconds:.0f} seconds", "WARN")
         self._conclude(status, ended_at, failure)

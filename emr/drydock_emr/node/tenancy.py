@@ -119,6 +119,8 @@ class Tenancy:
             self._changed()
             if self._prepared:
                 self._keep_daemons()
+        if self._service is not None and self.state.cluster is not None and self.state.cluster != before[1]:
+            self._service.update(self.state.cluster)
         if self._service is None and self.state.cluster is not None:
             log.info("Joining cluster %s (%s)", self.state.cluster.cluster_id, self.state.cluster.cluster_name)
             self._service = self._make_service()
@@ -168,8 +170,17 @@ class Tenancy:
         if self.state.cluster is None:
             return None
         return ClusterService(
-            self.state.cluster, self._config, self._layout, self._environment, self.credentials, self._changed
+            self.state.cluster,
+            self._config,
+            self._layout,
+            self._environment,
+            self.credentials,
+            self._master_page,
+            self._changed,
         )
+
+    def _master_page(self) -> dict[str, Any] | None:
+        return next((daemon.page for daemon, _ in self._daemons.values() if daemon.spec.is_master), None)
 
     async def _live(self) -> None:
         assert self._preparing is not None

@@ -1,4 +1,4 @@
-"""The programs that bootstrap actions and steps find on their PATH: a fresh Python, pip, aws, sudo, spark-submit.
+"""The programs that bootstrap actions and steps find on their PATH: a fresh Python, pip, aws, sudo, hadoop, Spark's.
 
 All are made in the tenancy's folder, so they are gone with it.
 """
@@ -12,6 +12,7 @@ from drydock_emr.node.config import Config
 from drydock_emr.node.errors import ConfigurationError
 from drydock_emr.node.files import write_atomically
 from drydock_emr.node.layout import TenancyLayout
+from drydock_emr.node.spark_program import PROGRAMS
 
 SUDO = """\
 #!/bin/sh
@@ -49,7 +50,9 @@ def make(config: Config, layout: TenancyLayout) -> None:
         "pip": _run("python3.11", "-m", "pip"),
         "pip3": _run("python3.11", "-m", "pip"),
         "pip3.11": _run("python3.11", "-m", "pip"),
-        "spark-submit": _run(sys.executable, "-I", "-m", "drydock_emr.node.spark_submit", layout.submit_settings),
+        "hadoop": _run(*_module("hadoop_program"), layout.submit_settings),
+        **{name: _run(*_module("spark_program"), layout.submit_settings, name) for name in PROGRAMS},
+        "spark-example": _run(*_module("spark_program"), layout.submit_settings, "run-example"),
         "sudo": SUDO,
     }
     for name, content in programs.items():
@@ -72,6 +75,10 @@ def _make_python(config: Config, layout: TenancyLayout) -> None:
     for source in (packages / "pip", *packages.glob("pip-*.dist-info")):
         shutil.copytree(source, target / source.name, dirs_exist_ok=True)
     write_atomically(layout.python / "pip.conf", PIP_SETTINGS)
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-m", f"drydock_emr.node.{name}")
 
 
 def _run(*command: object) -> str:
