@@ -51,7 +51,7 @@ def new_cluster(request: dict[str, Any], account_id: str, region: str, now: floa
         region=region,
         name=request["Name"],
         created_at=now,
-        request=request,
+        request={name: value for name, value in request.items() if name != "Steps"},
         keep_alive=instances.get("KeepJobFlowAliveWhenNoSteps", False),
         termination_protected=instances.get("TerminationProtected", False),
         step_concurrency=concurrency,

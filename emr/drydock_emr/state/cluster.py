@@ -146,7 +146,10 @@ class SecurityConfiguration:
 
 @dataclass(eq=False)
 class Cluster:
-    """A cluster with all that belongs to it. `request` is RunJobFlow's input, for what has no field of its own."""
+    """A cluster with all that belongs to it.
+
+    `request` is RunJobFlow's input without its steps, for what has no field of its own.
+    """
 
     id: str
     account_id: str

@@ -25,13 +25,14 @@ from sqlalchemy import (
     String,
     Table,
     and_,
+    bindparam,
     create_engine,
     event,
     inspect,
     or_,
     select,
 )
-from sqlalchemy.orm import Session, lazyload, registry, relationship
+from sqlalchemy.orm import Session, class_mapper, defer, lazyload, registry, relationship
 from sqlalchemy.types import TypeDecorator
 
 from drydock_emr.errors import DatabaseVersionError
@@ -116,17 +117,8 @@ class Records:
 
     def step(self, step_id: str, cluster_id: str, account_id: str, region: str) -> Step | None:
         """A step of the account's cluster, read without the cluster: this is what everyone polls."""
-        query = (
-            select(Step)
-            .join(_clusters, _clusters.c.id == _steps.c.cluster_id)
-            .where(
-                _steps.c.id == step_id,
-                _clusters.c.id == cluster_id,
-                _clusters.c.account_id == account_id,
-                _clusters.c.region == region,
-            )
-        )
-        return self._session.scalar(query)
+        sought = {"step_id": step_id, "cluster_id": cluster_id, "account_id": account_id, "region": region}
+        return self._session.scalar(_step_of_account, sought)
 
     def list_steps(
         self,
@@ -195,7 +187,7 @@ class Records:
     ) -> Sequence[Cluster]:
         """A page of an account's clusters, newest first, from the one that was created at `begin` with that id on.
 
-        Their groups, instances and steps are read only when they are looked at.
+        Their requests are not read, their groups, instances and steps only when they are looked at.
         """
         query = select(Cluster).where(_clusters.c.account_id == account_id, _clusters.c.region == region)
         if states:
@@ -213,7 +205,7 @@ class Records:
                 )
             )
         query = query.order_by(_clusters.c.created_at.desc(), _clusters.c.id).limit(limit)
-        return self._session.scalars(query.options(lazyload("*"))).all()
+        return self._session.scalars(query.options(lazyload("*"), defer(_request, raiseload=True))).all()
 
     def nodes(self) -> Sequence[NodeRecord]:
         return self._session.scalars(select(NodeRecord).order_by(_nodes.c.name)).all()
@@ -374,6 +366,19 @@ _mapping.map_imperatively(
         "steps": relationship(Step, order_by=_steps.c.sequence, lazy="select"),
     },
 )
+
+_request = class_mapper(Cluster).attrs.request.class_attribute
+_step_of_account = (
+    select(Step)
+    .join(_clusters, _clusters.c.id == _steps.c.cluster_id)
+    .where(
+        _steps.c.id == bindparam("step_id"),
+        _clusters.c.id == bindparam("cluster_id"),
+        _clusters.c.account_id == bindparam("account_id"),
+        _clusters.c.region == bindparam("region"),
+    )
+)
+"""Built once: that takes as long as to run it."""
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
