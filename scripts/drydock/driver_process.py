@@ -15,12 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
-from drydock import output, secrets, settings, terraform
+from drydock import aws, log_files, output, settings, terraform
 from drydock.day import Job
 
 # Where things are and how to print; everything else that the driver sees is set below.
@@ -72,7 +70,7 @@ class Progress:
         if self.step_id and self.cluster_state not in ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"):
             parts.append(f"step {self.step_state}")
         if self.last_stdout:
-            parts.append(self.last_stdout[-1][:SHOWN_LINE_LENGTH])
+            parts.append(self.last_stdout[-1].strip()[:SHOWN_LINE_LENGTH])
         return ", ".join(part for part in parts if part)
 
 
@@ -123,11 +121,10 @@ def run(
     `options` are further ones of the driver's; `listener` hears all of its events as they come.
     """
     log = paths.logs / "driver.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress()
     with (
         _environment(paths, ports) as environment,
-        log.open("a") as errors,
+        log_files.open_to_append(log) as errors,
         output.stage(job.doing, console) as tell,
         signals.start(
             _command(paths, job, day, run_id, options),
@@ -167,21 +164,10 @@ def _command(paths: settings.Paths, job: Job, day: str, run_id: str, options: Se
 @contextmanager
 def _environment(paths: settings.Paths, ports: settings.Ports) -> Iterator[dict[str, str]]:
     """The endpoint, the configuration's place, and the operator's key as a file: the driver makes a role of it."""
-    key = secrets.operator_key(paths)
-    paths.run.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="driver-", dir=paths.run) as folder:
-        credentials = Path(folder) / "credentials"
-        credentials.touch(mode=secrets.FILE_MODE)
-        credentials.write_text(
-            f"[default]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n"
-        )
+    with aws.operator_environment(paths, ports, paths.run) as aws_environment:
         yield {
             **{name: os.environ[name] for name in INHERITED if os.environ.get(name)},
-            "AWS_ENDPOINT_URL": ports.gateway_url,
-            "AWS_DEFAULT_REGION": settings.REGION,
-            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **aws_environment,
             "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
             "PYTHONUNBUFFERED": "1",
         }
