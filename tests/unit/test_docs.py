@@ -7,6 +7,13 @@ import pytest
 from drydock import services, settings
 
 ARCHITECTURE = (settings.REPOSITORY / "docs" / "architecture.md").read_text()
+PAGES = [settings.REPOSITORY / "README.md", *sorted((settings.REPOSITORY / "docs").rglob("*.md"))]
+PAGES.append(settings.REPOSITORY / "terraform" / "README.md")
+PROGRAMS = [
+    file
+    for folder in ("emr/drydock_emr", "gateway/drydock_gateway", "kestra/driver", "scripts", "spark")
+    for file in sorted((settings.REPOSITORY / folder).rglob("*.py"))
+]
 PICTURE = ARCHITECTURE.split("```mermaid")[1].split("```")[0]
 
 
@@ -34,3 +41,20 @@ def test_the_folders_and_modules_named_exist() -> None:
         r"`((?:scripts|gateway|emr|kestra|spark|terraform|tests|requirements)/[\w/.]*)`", ARCHITECTURE
     ):
         assert (settings.REPOSITORY / name).exists(), name
+
+
+def test_no_target_of_the_makefile_is_named_that_does_not_exist() -> None:
+    makefile = (settings.REPOSITORY / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE))
+    naming = re.compile(r"(?:`|^|\$\()make (?:-s )?([a-z][a-z-]*)|make ([a-z][a-z-]*) [A-Z]+=", re.MULTILINE)
+    found = ((file, match) for file in (*PAGES, *PROGRAMS) for match in naming.finditer(file.read_text()))
+    named = {(str(file), match[1] or match[2]) for file, match in found}
+    assert {target for _, target in named} >= {"demo", "local-up", "run"}
+    assert [(file, target) for file, target in named if target not in targets] == []
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())]
+    between_pages = [(page, link) for page, link in links if "://" not in link]
+    assert between_pages
+    assert [(page, link) for page, link in between_pages if not (page.parent / link).exists()] == []
