@@ -4,7 +4,6 @@ The text is made here, so there is nothing to download: a few sailors' sentences
 """
 
 import argparse
-import socket
 
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import array, col, desc, element_at, explode, lit, split
@@ -31,7 +30,7 @@ def main() -> None:
     words = lines.select(explode(split("line", " ")).alias("word"))
     counted = words.groupBy("word").count().orderBy(desc("count"), "word")
 
-    print(f"Counted by Spark {spark.version}, driver on {socket.gethostname()}:")
+    print(f"Counted by Spark {spark.version}:")
     for row in counted.limit(arguments.top).collect():
         print(f"{row['count']:>10,}  {row['word']}")
     spark.stop()
