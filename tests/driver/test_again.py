@@ -130,6 +130,7 @@ def test_a_past_cluster_without_a_result_is_no_result(
     """It did not start, or was ended by a signal; or it ran another command."""
     aws.answer("ListClusters", _listed(("j-0", NAME, "TERMINATED_WITH_ERRORS")))
     aws.answer("ListSteps", {"Steps": steps})
+    aws.cluster_states("TERMINATED_WITH_ERRORS", "WAITING", "TERMINATED")
     run_again()
     assert len(aws.bodies("RunJobFlow")) == 1
     assert len(aws.bodies("AddJobFlowSteps")) == 1

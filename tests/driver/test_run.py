@@ -271,6 +271,7 @@ def test_json_is_one_document_on_stdout(aws: ScriptedAws, driver: Run, run_argum
 
 
 def test_events_are_one_document_a_line(aws: ScriptedAws, driver: Run, run_arguments: list[str]) -> None:
+    aws.cluster_states("STARTING", "WAITING", "TERMINATED")
     aws.put_log("stdout", "hello\n")
     done = driver(*with_options(run_arguments, "--output", "events"))
     events = [json.loads(line) for line in done.stdout.splitlines()]
