@@ -10,7 +10,7 @@ QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,DATE ROWS SERVICE JOB ARGS,$(call literally,$(variable)))
 
-.PHONY: help setup demo run submit summary local-up local-down local-status local-logs env check test test-full
+.PHONY: help setup demo run submit summary local-up local-down local-status local-logs env check test test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -47,3 +47,5 @@ test: setup ## Run the tests; no Docker needed
 	@$(DRYDOCK) test
 test-full: setup ## Run the tests, the long ones too
 	@$(DRYDOCK) test --full
+bench: setup ## Measure the EMR API under 50 polling clients, beside moto's server
+	@$(DRYDOCK) bench

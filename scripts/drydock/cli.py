@@ -24,6 +24,7 @@ VERBS = (
     "env",
     "check",
     "test",
+    "bench",
     "lock-jars",
 )
 
