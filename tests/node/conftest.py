@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drydock_emr.node_protocol import Daemons, Phase
-from tests.node.rig import ControlPlane, Gateway, Node
+from tests.node.rig import ControlPlane, Door, Gateway, Node
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +24,13 @@ def control_plane(gateway: Gateway) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def new_node(tmp_path: Path, control_plane: ControlPlane, gateway: Gateway) -> Iterator[Callable[[str], Node]]:
+def new_node(tmp_path: Path, control_plane: ControlPlane, gateway: Gateway) -> Iterator[Callable[..., Node]]:
     """Makes nodes without Spark daemons, up and IDLE in a second; each ends with its test."""
     nodes = []
 
-    def make(name: str) -> Node:
-        node = Node(name, "127.0.0.1", tmp_path, control_plane, gateway.url)
+    def make(name: str, *, door: Door | None = None, variables: dict[str, str] | None = None) -> Node:
+        url = door.url if door else gateway.url
+        node = Node(name, "127.0.0.1", tmp_path, control_plane, url, variables=variables or {})
         nodes.append(node)
         control_plane.reports.pop(name, None)
         control_plane.assign(name, cluster=None, leases=(), daemons=Daemons())

@@ -5,8 +5,10 @@ import io
 import json
 import os
 import secrets
+import select
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -37,6 +39,7 @@ from drydock_emr.node_protocol import (
     Lease,
     LeaseReport,
     LeaseState,
+    Phase,
     Report,
 )
 
@@ -208,11 +211,14 @@ class Gateway:
 
     def log(self, key: str) -> str:
         """A delivered log, unpacked; empty while there is none."""
+        return self.log_bytes(key).decode()
+
+    def log_bytes(self, key: str) -> bytes:
         try:
             body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         except self.s3.exceptions.NoSuchKey:
-            return ""
-        return gzip.decompress(body).decode()
+            return b""
+        return gzip.decompress(body)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -256,6 +262,46 @@ class Gateway:
         }
 
 
+class Door:
+    """A way to the gateway that can be shut: connections are then refused, and those that were open break."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway_port = gateway.port
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server: socketserver.ThreadingTCPServer | None = None
+        self.open()
+
+    def open(self) -> None:
+        door = self
+
+        class Passage(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with socket.create_connection(("127.0.0.1", door._gateway_port)) as gateway:
+                    others = {self.request: gateway, gateway: self.request}
+                    while door._server is self.server:
+                        for source in select.select(others, (), (), 0.1)[0]:
+                            try:
+                                data = source.recv(1 << 16)
+                                others[source].sendall(data)
+                            except OSError:
+                                return
+                            if not data:
+                                return
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+
+        self._server = Server(("127.0.0.1", self.port), Passage)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def shut(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()  # waits for those who pass, who notice soon
+
+
 @dataclass
 class Node:
     """One `drydock-node` process. `host` is its own loopback address."""
@@ -268,6 +314,7 @@ class Node:
     ui_port: int = field(default_factory=free_port)
     rpc_port: int = field(default_factory=free_port)
     credentials_port: int = field(default_factory=free_port)
+    variables: dict[str, str] = field(default_factory=dict)  # of its configuration, beside the usual ones
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -304,6 +351,7 @@ class Node:
             "NODE_PYTHON": str(Path(sys.base_prefix) / "bin" / "python3.11"),
             "DRYDOCK_INSTALL": "node-tests",
             **archive,
+            **self.variables,
         }
         with (self.home / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -349,6 +397,13 @@ class Node:
             raise AssertionError(f"{error}; last report {self.report}\n{self.log[-6000:]}") from None
         assert self.report is not None
         return self.report
+
+    def await_idle_anew(self, seconds: float = 30) -> None:
+        """After `leave`: to serve nobody, clean, in the tenancy that was asked for."""
+        tenancy = self.control_plane.assignment(self.name).tenancy
+        self.await_report(
+            lambda report: report.phase is Phase.IDLE and report.tenancy == tenancy, "to be IDLE anew", seconds
+        )
 
     def join(
         self,

@@ -62,6 +62,36 @@ def test_a_script_that_is_not_there_fails_the_node(new_node: Callable[[str], Nod
     assert f"s3://{BUCKET}/bootstrap/none.sh could not be fetched" in report.failure.message
 
 
+def test_one_that_hangs_is_ended_with_all_that_it_started(new_node: Callable[..., Node], gateway: Gateway) -> None:
+    script = "trap '' TERM; (setsid sleep 1001 &); echo waiting; while :; do sleep 1; done\n"
+    hangs = BootstrapAction(name="hangs", path=gateway.put("bootstrap/hangs.sh", script))
+    never = BootstrapAction(name="never", path=gateway.put("bootstrap/never.sh", "touch ~/never\n"))
+    node = new_node("patient", variables={"NODE_BOOTSTRAP_TIMEOUT_SECONDS": "2"})
+    node.join("j-HANGS", bootstrap_actions=(hangs, never))
+    report = node.await_report(lambda report: report.phase is Phase.FAILED, "to be FAILED")
+    assert report.failure.bootstrap_action == 1
+    assert report.failure.message == "did not end within 2 seconds"
+    assert not (node.scratch / "tenancy/home/never").exists()
+    wait_for(lambda: not node.processes(), "nothing of it to be left")
+    prefix = "logs/j-HANGS/node/i-patient/bootstrap-actions/1"
+    wait_for(lambda: gateway.log(f"{prefix}/stdout.gz") == "waiting\n", "its stdout")
+    wait_for(
+        lambda: "has run for 2 seconds and is ended" in gateway.log(f"{prefix}/controller.gz"), "its controller log"
+    )
+
+
+def test_a_package_that_is_not_there_fails_the_node(new_node: Callable[..., Node], gateway: Gateway) -> None:
+    script = gateway.put(
+        "bootstrap/none.sh", "#!/bin/bash\nsudo pip3 install --no-index --find-links . no-such-package\n"
+    )
+    node = new_node("lacking")
+    node.join("j-LACKING", bootstrap_actions=(BootstrapAction(name="lacks", path=script),))
+    report = node.await_report(lambda report: report.phase is Phase.FAILED, "to be FAILED")
+    assert (report.failure.bootstrap_action, report.failure.message) == (1, "returned a non-zero return code")
+    stderr = "logs/j-LACKING/node/i-lacking/bootstrap-actions/1/stderr.gz"
+    wait_for(lambda: "No matching distribution found for no-such-package" in gateway.log(stderr), "its stderr")
+
+
 def test_sudo_pip_installs_for_the_tenancy_only(new_node: Callable[[str], Node], gateway: Gateway) -> None:
     script = gateway.put("bootstrap/pip.sh", INSTALL_A_WHEEL)
     node = new_node("pip")

@@ -27,10 +27,17 @@ async def run_all(
     layout: NodeLayout,
     base_environment: Mapping[str, str],
     s3_client: Callable[[], "S3Client"],
+    timeout_seconds: float,
 ) -> NodeFailure | None:
-    """Run what has not been run yet; None when all ended well. After a restart it waits for the one that still runs."""
+    """Run what has not been run yet; None when all ended well. After a restart it waits for the one that still runs.
+
+    One that does not end in time is ended, with all that it started.
+    """
     for number, action in enumerate(membership.bootstrap_actions, start=1):
-        failure = await _run(number, action, layout, base_environment, s3_client)
+        try:
+            failure = await _run(number, action, layout, base_environment, s3_client, timeout_seconds)
+        except OSError as error:
+            failure = f"could not be run: {error}"
         if failure is not None:
             log.error("Bootstrap action %d (%s) %s", number, action.name, failure)
             return NodeFailure(bootstrap_action=number, message=failure)
@@ -43,6 +50,7 @@ async def _run(
     layout: NodeLayout,
     base_environment: Mapping[str, str],
     s3_client: Callable[[], "S3Client"],
+    timeout_seconds: float,
 ) -> str | None:
     """None, or how it failed, as the end of a sentence that begins with "bootstrap action <n>"."""
     library, logs = layout.tenancy.bootstrap_lib(number), layout.tenancy.bootstrap_log(number)
@@ -73,6 +81,11 @@ async def _run(
             stdout=logs / "stdout",
             stderr=logs / "stderr",
         )
+    if not await lease.ends_by(timeout_seconds):
+        controller.note(f"The bootstrap action has run for {timeout_seconds:.0f} seconds and is ended", "ERROR")
+        await asyncio.to_thread(lease.kill)
+        await lease.wait()
+        return f"did not end within {timeout_seconds:.0f} seconds"
     status = await lease.wait()
     controller.ended(status.exit_code, (status.ended_at or 0.0) - (status.started_at or status.ended_at or 0.0))
     if status.exit_code == 0:

@@ -22,8 +22,8 @@ def end_processes(layout: NodeLayout, token: str | None) -> None:
     marker = environment.tenancy_marker(token) if token else None
 
     def find() -> set[psutil.Process]:
-        found = processes.with_descendants(processes.registered(layout.processes))
-        return found | processes.carrying(marker) if marker else found
+        registered = processes.registered(layout.processes)
+        return processes.with_descendants({*registered, *processes.carrying(marker)} if marker else registered)
 
     processes.end(find, GRACE_SECONDS)
 

@@ -27,7 +27,9 @@ from drydock_emr.node_protocol import ClusterMembership, Lease, LeaseReport, Nod
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-LAST_LOGS_DEADLINE_SECONDS = 30.0
+LAST_LOGS_DEADLINE_SECONDS = 60.0
+"""A gateway that restarts is away for half a minute; beyond that, a cluster's end is worth more than its logs."""
+
 LAST_LOGS_RETRY_SECONDS = 1.0
 PARTING_DEADLINE_SECONDS = 2.0
 FIRST_CREDENTIALS_DEADLINE_SECONDS = 60.0
@@ -137,18 +139,31 @@ class ClusterService:
         await self._background.cancel()
 
     async def _serve(self) -> None:
-        cluster_files.write(self._membership, self._config, self._layout.tenancy)
+        try:
+            cluster_files.write(self._membership, self._config, self._layout.tenancy)
+            await self._bootstrap()
+        except OSError as error:
+            log.warning("The node cannot serve its cluster: %s", error)
+            self.failure = NodeFailure(message=f"the node could not be prepared for the cluster: {error}")
+        self._changed()
+
+    async def _bootstrap(self) -> None:
         marker = self._layout.tenancy.bootstrapped_marker
         if not marker.exists():
             await self._await_credentials()
-            self.failure = await bootstrap.run_all(self._membership, self._layout, self._environment, self._s3_client)
+            self.failure = await bootstrap.run_all(
+                self._membership,
+                self._layout,
+                self._environment,
+                self._s3_client,
+                self._config.bootstrap_timeout_seconds,
+            )
             self._push_now.set()
         if self.failure is None:
             marker.touch()
             self.bootstrapped = True
             log.info("Ready to run steps" if self._membership.is_master else "Bootstrapped")
             self._keep_leases()
-        self._changed()
 
     async def _await_credentials(self) -> None:
         """The control plane gives them once it has heard that this node serves the cluster."""
@@ -179,7 +194,7 @@ class ClusterService:
             log.warning("No logs will be delivered: %s", error)
             return None
         sources = partial(self._layout.tenancy.logs, self._membership.instance_id)
-        return LogShipper(prefix, sources, self._s3_client, self._layout.scratch)
+        return LogShipper(prefix, sources, self._s3_client)
 
     async def _ship_logs(self, shipper: LogShipper) -> None:
         await self._await_credentials()

@@ -15,7 +15,8 @@
 | `SPARK_HOME`, `JAVA_HOME` | Spark's and Java's folders |
 | `SPARK_SECRET_FILE` | `spark.authenticate.secret` |
 | `SPARK_EVENT_LOG_DIR` | where applications write Spark's event logs |
-| `SPARK_CDS_ARCHIVE` | optional: an AppCDS archive that shortens the start of drivers, executors and daemons |
+| `SPARK_CDS_ARCHIVE` | optional: an AppCDS archive that shortens the driver's start |
+| `NODE_BOOTSTRAP_TIMEOUT_SECONDS` | optional: how long one bootstrap action may run; 3600 when unset |
 | `DRYDOCK_INSTALL` | optional: marks every process of this install; handed on to all that the node starts |
 """
 
@@ -50,19 +51,10 @@ class Config:
     java_home: Path
     event_log_dir: Path
     cds_archive: Path | None
+    bootstrap_timeout_seconds: float
     install_marker: str | None
     node_secret: str = field(repr=False)
     spark_secret: str = field(repr=False)
-
-    @property
-    def class_archive_options(self) -> str:
-        """Options of a JVM of Spark's that let it map the archived classes rather than read and verify them.
-
-        A mismatch (a program with a class path of its own, say) costs speed only, and must not be told on stdout.
-        """
-        if self.cds_archive is None or not self.cds_archive.is_file():
-            return ""
-        return f"-XX:SharedArchiveFile={self.cds_archive} -Xshare:auto -Xlog:disable -Xlog:all=error:stderr"
 
     @property
     def ui_url(self) -> str:
@@ -93,6 +85,7 @@ class Config:
             java_home=_existing(environment, "JAVA_HOME"),
             event_log_dir=Path(_required(environment, "SPARK_EVENT_LOG_DIR")).absolute(),
             cds_archive=Path(archive) if archive else None,
+            bootstrap_timeout_seconds=_seconds(environment, "NODE_BOOTSTRAP_TIMEOUT_SECONDS", 3600.0),
             install_marker=environment.get(INSTALL_MARKER) or None,
             node_secret=_secret(environment, "DRYDOCK_NODE_SECRET_FILE"),
             spark_secret=_secret(environment, "SPARK_SECRET_FILE"),
@@ -116,6 +109,15 @@ def _port(environment: Mapping[str, str], name: str) -> int:
     if not value.isdecimal() or not 0 < int(value) < 65536:
         raise ConfigurationError(f"{name} is {value!r}, expected a port number from 1 to 65535.")
     return int(value)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    value = environment.get(name)
+    if not value:
+        return default
+    if not value.isdecimal() or int(value) == 0:
+        raise ConfigurationError(f"{name} is {value!r}, expected a number of seconds above 0.")
+    return float(value)
 
 
 def _existing(environment: Mapping[str, str], name: str) -> Path:

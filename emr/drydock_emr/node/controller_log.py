@@ -6,12 +6,15 @@ After logs of the service that people have published: «INFO startExec …», «
 «Command exiting with ret '1'» is the last line of a step's stderr, there as here.
 """
 
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from drydock_emr.node import environment
+
+log = logging.getLogger(__name__)
 
 EPITAPH = "Command exiting with ret '{}'\n"
 """What EMR's command-runner writes at the end of stderr."""
@@ -52,6 +55,10 @@ class ControllerLog:
         )
 
     def _write(self, text: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)  # a step may have removed it
-        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        """What cannot be written (the disk is full, say) is in the node's own log; a log decides nothing."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)  # a step may have removed it
+            with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError as error:
+            log.warning("%s cannot be written: %s. It lacks: %s", self._path, error, text.rstrip())

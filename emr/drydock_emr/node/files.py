@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+RESERVED_BYTES = 4096
+
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     """Write and rename, on disk before it returns; a reader sees the old content or the new, never a part."""
@@ -27,9 +29,28 @@ def write_json(path: Path, document: Any) -> None:
     write_atomically(path, json.dumps(document))
 
 
+def reserve(path: Path) -> None:
+    """Take the room that `write_reserved` needs, so that a disk that is full by then is no reason to lose a record."""
+    placeholder = _placeholder(path)
+    placeholder.write_bytes(b" " * RESERVED_BYTES)
+
+
+def write_reserved(path: Path, document: Any) -> None:
+    """Write a document of at most `RESERVED_BYTES` into the room reserved for it, whole or not at all."""
+    placeholder = _placeholder(path)
+    with placeholder.open("r+b", buffering=0) as file:
+        file.write(json.dumps(document).encode().ljust(RESERVED_BYTES))
+        os.fsync(file.fileno())
+    placeholder.replace(path)
+
+
 def read_json(path: Path) -> Any | None:
     """The document, or None when there is none or it cannot be understood."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
+
+
+def _placeholder(path: Path) -> Path:
+    return path.with_name(f".{path.name}.reserved")

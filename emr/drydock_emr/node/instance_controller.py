@@ -159,14 +159,21 @@ class InstanceController:
                 await self._tenancy.end()
                 self._endpoint.withdraw()
                 self._tenancy, self._ending = None, False
-            wanted = self._assignment  # a newer one may have come while the old tenancy ended
-            if self._tenancy is None:
-                log.info("Tenancy %d begins: %s", wanted.tenancy, wanted.daemons)
-                fetch = self._control_plane.credentials
-                self._adopt(Tenancy.begin(wanted, self._config, self._layout, fetch, self._news.set))
-            assert self._tenancy is not None
-            self._tenancy.apply(wanted)
+            try:
+                self._serve(self._assignment)  # a newer one may have come while the old tenancy ended
+            except OSError as error:
+                log.warning("%s cannot be written to: %s. Trying again.", self._layout.scratch, error)
+                self._assigned.set()
+                await asyncio.sleep(RETRY_MOST_SECONDS)
             self._news.set()
+
+    def _serve(self, wanted: Assignment) -> None:
+        if self._tenancy is None:
+            log.info("Tenancy %d begins: %s", wanted.tenancy, wanted.daemons)
+            fetch = self._control_plane.credentials
+            self._adopt(Tenancy.begin(wanted, self._config, self._layout, fetch, self._news.set))
+        assert self._tenancy is not None
+        self._tenancy.apply(wanted)
 
     def _adopt(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy

@@ -11,10 +11,10 @@ spec.json without a living process and without exit.json: VANISHED.
 """
 
 import asyncio
-import contextlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from drydock_emr.node import processes
-from drydock_emr.node.files import read_json, write_json
+from drydock_emr.node.files import read_json, reserve, write_json
 from drydock_emr.node_protocol import LeaseState
 
 START_GRACE_SECONDS = 10.0
@@ -68,11 +68,14 @@ class Lease:
     ) -> None:
         """Start the command, detached from this process. `epitaph`, formatted with the exit code, ends its stderr.
 
-        Raises FileExistsError when it was started before, by this node or the one before it.
+        Raises FileExistsError when it was started before, by this node or the one before it; OSError when there is no
+        room to write down what will become of it: then it was not started.
         """
         if self.was_started:
             raise FileExistsError(f"The command in {self.folder} was started before and is never run again.")
         self._processes_folder.mkdir(parents=True, exist_ok=True)
+        for name in ("process.json", "exit.json"):
+            reserve(self.folder / name)
         write_json(
             self.folder / "spec.json",
             {
@@ -93,10 +96,11 @@ class Lease:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
+        # It may outlive the command and all that look after it here; a thread buries it whenever it ends.
+        threading.Thread(target=self._runner.wait, name="runner", daemon=True).start()
 
     def status(self) -> Status:
         """What the folder and the process table say now."""
-        self._reap()
         if (ended := self._ended()) is not None:
             return ended
         spec, process = read_json(self.folder / "spec.json"), read_json(self.folder / "process.json")
@@ -122,6 +126,14 @@ class Lease:
                 return status
             await asyncio.sleep(POLL_SECONDS)
 
+    async def ends_by(self, timeout_seconds: float) -> bool:
+        """Whether it ends within so many seconds of its start. Returns as soon as either is so."""
+        while (status := self.status()).state not in {LeaseState.EXITED, LeaseState.VANISHED}:
+            if status.started_at is not None and time.time() - status.started_at > timeout_seconds:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
     def runner(self) -> psutil.Process | None:
         """The runner's process; it outlives the command while what that left behind lives."""
         process = read_json(self.folder / "process.json")
@@ -139,7 +151,7 @@ class Lease:
         """SIGTERM to every process of the tree, once."""
         processes.send(self.tree(), signal.SIGTERM)
 
-    def kill(self, marker: Mapping[str, str]) -> None:
+    def kill(self, marker: Mapping[str, str] | None = None) -> None:
         """SIGKILL to every process of the tree until none is left. Blocks; the runner writes the exit code."""
         processes.end(lambda: self.tree(marker), grace_seconds=0)
 
@@ -149,8 +161,3 @@ class Lease:
             return None
         started_at = float(process["started_at"]) if process else None
         return Status(LeaseState.EXITED, started_at, float(ended["ended_at"]), int(ended["exit_code"]))
-
-    def _reap(self) -> None:
-        if self._runner is not None:
-            with contextlib.suppress(ChildProcessError):
-                self._runner.poll()

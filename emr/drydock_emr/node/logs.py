@@ -1,23 +1,24 @@
 """Logs on their way to `<LogUri>/<cluster id>/`: gzipped whole, each time there is something new.
 
 Delivering logs never decides what becomes of a step. What cannot be delivered is named in the node's own log and tried
-again with the next push. Memory stays bounded whatever a log's size: it goes through a file on disk and a multipart
-upload of small parts; and a log is not pushed again before ten times as long as its last push took has passed.
+again with the next push. Whatever a log's size, memory stays bounded and no disk is needed, since that may be full: a
+log is compressed while it is read, into a multipart upload of small parts. A log is not pushed again before ten times
+as long as its last push took has passed.
 """
 
-import gzip
 import logging
-import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from drydock_emr.node.errors import NodeError
 from drydock_emr.node.s3 import S3Url
@@ -30,7 +31,11 @@ CHUNK_BYTES = 1 << 20
 FAST_ABOVE_BYTES = 64 << 20
 """Larger logs are compressed for speed, smaller ones for size."""
 
+GZIP_FORMAT = 31
+"""zlib's number for gzip's header and the largest window; it writes no time into the header."""
+
 TRANSFER = TransferConfig(max_concurrency=2, multipart_chunksize=8 << 20)
+TRANSFER.max_in_memory_upload_chunks = 2  # of what cannot be read twice; boto3's constructor does not take it
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +54,10 @@ class LogShipper:
         prefix: S3Url,
         sources: Callable[[], Iterable[tuple[Path, str]]],
         s3_client: Callable[[], "S3Client"],
-        scratch: Path,
     ) -> None:
         self.prefix = prefix
         self._sources = sources
         self._s3_client = s3_client
-        self._scratch = scratch
         self._pushed: dict[str, _Pushed] = {}
         self._complaints: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -69,6 +72,9 @@ class LogShipper:
             for path, key in self._sources():
                 try:
                     delivered &= self._push_one(path, key, everything)
+                except (NoConnection, HTTPClientError) as error:
+                    self._complain(key, str(error))
+                    return False  # S3 is away: the others need not find that out one by one
                 except (Boto3Error, BotoCoreError, ClientError, OSError, NodeError) as error:
                     self._complain(key, str(error))
                     delivered = False
@@ -86,10 +92,11 @@ class LogShipper:
         began = time.monotonic()
         if known and began < known.rest_until and not everything:
             return False
-        with tempfile.TemporaryFile(dir=self._scratch) as packed, path.open("rb") as source:
-            _compress(source, packed, status.st_size)
-            packed.seek(0)
-            self._s3_client().upload_fileobj(packed, self.prefix.bucket, (self.prefix / key).key, Config=TRANSFER)
+        with path.open("rb") as source:
+            packed = _Packed(source, status.st_size)
+            self._s3_client().upload_fileobj(
+                cast("BinaryIO", packed), self.prefix.bucket, (self.prefix / key).key, Config=TRANSFER
+            )
         ended = time.monotonic()
         self._pushed[key] = _Pushed(stamp, ended + REST_PER_PUSH * (ended - began))
         if self._complaints.pop(key, None):
@@ -103,11 +110,27 @@ class LogShipper:
             log.warning("%s could not be delivered, the next push tries again: %s", self.prefix / key, reason)
 
 
-def _compress(source: BinaryIO, target: BinaryIO, size_bytes: int) -> None:
-    """The first `size_bytes` of the source: a log that grows meanwhile is not chased."""
-    level = 1 if size_bytes > FAST_ABOVE_BYTES else 6
-    with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=level, mtime=0) as packed:
-        remaining = size_bytes
-        while remaining > 0 and (chunk := source.read(min(CHUNK_BYTES, remaining))):
-            packed.write(chunk)
-            remaining -= len(chunk)
+class _Packed:
+    """The first `size_bytes` of the source, gzipped while they are read: a log that grows meanwhile is not chased."""
+
+    def __init__(self, source: BinaryIO, size_bytes: int) -> None:
+        level = 1 if size_bytes > FAST_ABOVE_BYTES else 6
+        self._source = source
+        self._remaining = size_bytes
+        self._compressor = zlib.compressobj(level, wbits=GZIP_FORMAT)
+        self._ready = bytearray()
+        self._finished = False
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, all when negative; none at the end."""
+        while not self._finished and (size < 0 or len(self._ready) < size):
+            chunk = self._source.read(min(CHUNK_BYTES, self._remaining))
+            self._remaining -= len(chunk)
+            self._ready += self._compressor.compress(chunk)
+            if not chunk:
+                self._ready += self._compressor.flush()
+                self._finished = True
+        end = len(self._ready) if size < 0 else size
+        taken = bytes(self._ready[:end])
+        del self._ready[:end]
+        return taken

@@ -13,6 +13,7 @@ orphaned is still its descendant and can be found. Therefore it stays after the 
 as EMR leaves a step's or bootstrap action's daemons running. SIGTERM and SIGINT are passed on to the command.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -22,11 +23,11 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
-from drydock_emr.node.files import write_json
+from drydock_emr.node.files import write_json, write_reserved
 
 CANNOT_RUN = 1
 """The exit code when the command cannot be started: the Java program in this place on EMR ends with 1 as well."""
@@ -39,11 +40,12 @@ def main() -> None:
     spec = json.loads((folder / "spec.json").read_text())
     registration = Path(spec["processes"]) / f"{os.getpid()}.json"
     runner = identity(os.getpid())
-    write_json(registration, {**runner, "what": spec["what"]})
+    with contextlib.suppress(OSError):  # no room: then it is found by the environment it has
+        write_json(registration, {**runner, "what": spec["what"]})
     _become_subreaper()
     try:
         exit_code = _run(folder, spec, runner)
-        write_json(folder / "exit.json", {"exit_code": exit_code, "ended_at": time.time()})
+        write_reserved(folder / "exit.json", {"exit_code": exit_code, "ended_at": time.time()})
         _outlive_descendants()
     finally:
         registration.unlink(missing_ok=True)
@@ -55,7 +57,7 @@ def identity(pid: int) -> dict[str, float | int]:
 
 
 def _run(folder: Path, spec: dict[str, Any], runner: dict[str, float | int]) -> int:
-    with Path(spec["stdout"]).open("ab") as stdout, Path(spec["stderr"]).open("ab") as stderr:
+    with Path(spec["stdout"]).open("ab") as stdout, Path(spec["stderr"]).open("ab", buffering=0) as stderr:
         started_at = time.time()
         # A signal that arrives before there is a command to pass it on to waits until there is one.
         signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
@@ -72,19 +74,25 @@ def _run(folder: Path, spec: dict[str, Any], runner: dict[str, float | int]) -> 
         except (OSError, ValueError) as error:  # ValueError: a NUL byte, or text that has no bytes
             reason = f"error={error.errno}, {error.strerror}" if isinstance(error, OSError) else str(error)
             sentence = f'Cannot run program "{spec["argv"][0]}" (in directory "{spec["cwd"]}"): {reason}\n'
-            stderr.write(sentence.encode("utf-8", "backslashreplace"))
+            _say(stderr, sentence)
             exit_code = CANNOT_RUN
-            write_json(folder / "process.json", {"runner": runner, "child": None, "started_at": started_at})
+            write_reserved(folder / "process.json", {"runner": runner, "child": None, "started_at": started_at})
         else:
             _pass_signals_on(child.pid)
-            write_json(
+            write_reserved(
                 folder / "process.json", {"runner": runner, "child": identity(child.pid), "started_at": started_at}
             )
             exit_code = _wait(child.pid)
         if spec["epitaph"]:
             shown = exit_code if exit_code >= 0 else 128 - exit_code  # as a shell, and so EMR's runner, counts
-            stderr.write(spec["epitaph"].format(shown).encode())
+            _say(stderr, spec["epitaph"].format(shown))
     return exit_code
+
+
+def _say(stderr: BinaryIO, text: str) -> None:
+    """A full disk may swallow a word, but not the exit code that comes after it."""
+    with contextlib.suppress(OSError):
+        stderr.write(text.encode("utf-8", "backslashreplace"))
 
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT)

@@ -10,7 +10,7 @@ from drydock_emr.node_protocol import ClusterMembership, Daemons
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class State:
     """A tenancy as far as it is known on disk. `token` is what its processes show to get credentials."""
 

@@ -126,15 +126,18 @@ class Step:
         if (final := read_json(self._records / "report.json")) is not None:
             self._publish(LeaseReport.model_validate(final))
             return
-        for folder in (self._records, self._library, self._logs):
-            folder.mkdir(parents=True, exist_ok=True)
         try:
             if not self._lease.was_started:
                 await self._start()
             if self._halted and not self._lease.was_started:
                 return
         except StepRefused as refusal:
-            self._refuse(refusal)
+            self._refuse(str(refusal))
+            return
+        except OSError as error:
+            if self._lease.was_started:
+                raise
+            self._refuse(f"The step could not be started: {error}")
             return
         await self._follow()
 
@@ -174,6 +177,8 @@ class Step:
         self.kill()
 
     async def _start(self) -> None:
+        for folder in (self._records, self._library, self._logs):
+            folder.mkdir(parents=True, exist_ok=True)
         self._controller.note(f"Ensure step {self.asked.step_id} jar file {self.asked.jar}")
         for name in STEP_LOGS:
             (self._logs / name).touch()
@@ -252,8 +257,7 @@ class Step:
             self._controller.note(f"Step failed with exitCode {code} and took {seconds:.0f} seconds", "WARN")
         self._conclude(status, ended_at, failure)
 
-    def _refuse(self, refusal: StepRefused) -> None:
-        sentence = str(refusal)
+    def _refuse(self, sentence: str) -> None:
         self._controller.note(sentence, "ERROR")
         self._controller.note(f"Step failed with exitCode {REFUSED_EXIT_CODE} and took 0 seconds", "WARN")
         status = Status(LeaseState.EXITED, exit_code=REFUSED_EXIT_CODE)
@@ -270,7 +274,10 @@ class Step:
                 "failure": failure,
             }
         )
-        write_json(self._records / "report.json", final.model_dump(mode="json"))
+        try:
+            write_json(self._records / "report.json", final.model_dump(mode="json"))
+        except OSError as error:  # the lease's own records tell the same, save for the reason
+            log.warning("The end of step %s cannot be written down: %s", self.asked.step_id, error)
         log.info("Step %s %s with exit code %s", self.asked.step_id, status.state, status.exit_code)
         self._publish(final)
 

@@ -10,6 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -56,7 +57,7 @@ class Tenancy:
     def begin(
         cls, assignment: Assignment, config: Config, layout: NodeLayout, fetch: Fetch, changed: Callable[[], None]
     ) -> "Tenancy":
-        """A new tenancy, on disk before anything is done for it."""
+        """A new tenancy, on disk before anything is done for it. Raises OSError when it cannot be."""
         state = State(assignment.tenancy, secrets.token_urlsafe(32), assignment.daemons)
         layout.scratch.mkdir(parents=True, exist_ok=True)
         state.write(layout)
@@ -109,18 +110,17 @@ class Tenancy:
         self._background.spawn(self._live(), "tenancy")
 
     def apply(self, assignment: Assignment) -> None:
-        """Take in what is asked for now."""
-        before = (self.state.daemons, self.state.cluster)
-        self.state.daemons = assignment.daemons
-        if assignment.cluster is not None:
-            self.state.cluster = assignment.cluster
-        if before != (self.state.daemons, self.state.cluster):
-            self.state.write(self._layout)
+        """Take in what is asked for now. Raises OSError when it cannot be written down; then nothing was taken in."""
+        wanted = replace(self.state, daemons=assignment.daemons, cluster=assignment.cluster or self.state.cluster)
+        if wanted != self.state:
+            wanted.write(self._layout)
+            resized = self._service is not None and wanted.cluster != self.state.cluster
+            self.state = wanted
             self._changed()
             if self._prepared:
                 self._keep_daemons()
-        if self._service is not None and self.state.cluster is not None and self.state.cluster != before[1]:
-            self._service.update(self.state.cluster)
+            if resized and self._service is not None and wanted.cluster is not None:
+                self._service.update(wanted.cluster)
         if self._service is None and self.state.cluster is not None:
             log.info("Joining cluster %s (%s)", self.state.cluster.cluster_id, self.state.cluster.cluster_name)
             self._service = self._make_service()
