@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from drydock_emr.node_protocol import Daemons, Phase
-from tests.node.rig import ControlPlane, Door, Gateway, Node
+from tests.node.rig import Node
+from tests.node.surroundings import ControlPlane, Door, Gateway
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +64,21 @@ def fleet(
     finally:
         for node in nodes:
             node.stop()
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    """A usable environment for a node."""
+    (tmp_path / "spark/bin").mkdir(parents=True)
+    (tmp_path / "spark/bin/spark-class").touch()
+    (tmp_path / "secret").write_text("0123456789abcdef")
+    (tmp_path / "secret").chmod(0o600)
+    here = str(tmp_path)
+    return {
+        **{"NODE_NAME": "node-1", "NODE_HOST": "127.0.0.11", "NODE_UI_HOST": "127.0.0.1", "NODE_UI_PORT": "8090"},
+        **{"NODE_RPC_PORT": "7077", "NODE_CREDENTIALS_PORT": "7177", "NODE_SCRATCH": f"{here}/scratch"},
+        **{"NODE_PYTHON": here, "NODE_WORKSPACE": here, "JAVA_HOME": here, "SPARK_HOME": f"{here}/spark"},
+        **{"EMR_URL": "http://127.0.0.1:8088", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+        **{"DRYDOCK_NODE_SECRET_FILE": f"{here}/secret", "SPARK_SECRET_FILE": f"{here}/secret"},
+        "SPARK_EVENT_LOG_DIR": f"{here}/events",
+    }

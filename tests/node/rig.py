@@ -1,40 +1,22 @@
-"""Real nodes, a real gateway for S3, and a double of the control plane that speaks the nodes' protocol."""
+"""Real nodes: `drydock-node` processes, and what is asked of them and heard from them."""
 
-import gzip
-import io
-import json
 import os
-import secrets
-import select
 import signal
-import socket
-import socketserver
 import subprocess
 import sys
-import threading
-import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import psutil
-from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError
 
-from drydock.settings import Paths
 from drydock.toolchain import java
 from drydock_emr.node_protocol import (
-    Assignment,
     BootstrapAction,
     CancelOption,
     ClusterMembership,
     Configuration,
-    Daemons,
     InstanceGroup,
     Lease,
     LeaseReport,
@@ -42,264 +24,16 @@ from drydock_emr.node_protocol import (
     Phase,
     Report,
 )
-
-PATHS = Paths()
-HOLD_SECONDS = 2.0
-BUCKET = "node-tests"
-LOG_PUSH_SECONDS = 0.3
-NODE_SECRET = "node-secret-of-the-tests-0123456789"
-SPARK_SECRET = "spark-secret-of-the-tests-0123456789"
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
-    return value
-
-
-class ControlPlane:
-    """Holds each node's assignment and last report; the tests are its mind."""
-
-    def __init__(self, credentials: dict[str, str]) -> None:
-        self.credentials = credentials
-        self.reports: dict[str, Report] = {}
-        self.syncs = 0
-        self._assignments: dict[str, Assignment] = {}
-        self._changed = threading.Condition()
-        self.port = free_port()
-        self._server: ThreadingHTTPServer | None = None
-        self.come()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def assignment(self, node: str) -> Assignment:
-        return self._assignments.get(node) or Assignment(version=0, tenancy=1, daemons=Daemons())
-
-    def assign(self, node: str, **changes: Any) -> None:
-        """Change what is asked of a node."""
-        with self._changed:
-            present = self.assignment(node)
-            self._assignments[node] = present.model_copy(update={**changes, "version": present.version + 1})
-            self._changed.notify_all()
-
-    def sync(self, report: Report) -> Assignment:
-        with self._changed:
-            self.syncs += 1
-            self.reports[report.node] = report
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self.assignment(report.node).version != report.seen_version, HOLD_SECONDS)
-            return self.assignment(report.node)
-
-    def come(self) -> None:
-        """Answer on its port."""
-        control_plane = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                report = Report.model_validate_json(self.rfile.read(int(self.headers["Content-Length"])))
-                self._answer(200, control_plane.sync(report).model_dump_json().encode())
-
-            def do_GET(self) -> None:
-                node = parse_qs(urlsplit(self.path).query)["node"][0]
-                serves = control_plane.reports.get(node)
-                if serves is None or serves.cluster_id is None:
-                    self._answer(404, b'{"error": "the node serves no cluster"}')
-                else:
-                    self._answer(200, json.dumps(control_plane.credentials).encode())
-
-            def _answer(self, status: int, body: bytes) -> None:
-                if self.headers["Authorization"] != f"Bearer {NODE_SECRET}":
-                    status, body = 401, b"{}"
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-                except OSError:
-                    self.close_connection = True  # the node had news and sent another request
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: Any) -> None:
-                pass  # aborted requests are part of the protocol
-
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def leave(self) -> None:
-        """Be away: connections are refused."""
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Gateway:
-    """The gateway, with one bucket, and the session of a role that the nodes' programs act as."""
-
-    def __init__(self, home: Path) -> None:
-        home.mkdir(parents=True)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._operator = {"access_key_id": "AKIA" + "T" * 16, "secret_access_key": secrets.token_hex(20)}
-        for name, text in (("operator.json", json.dumps(self._operator)), ("gateway.secret", secrets.token_hex(20))):
-            (home / name).write_text(text)
-            (home / name).chmod(0o600)
-        (home / "tmp").mkdir()
-        environment = {
-            **{
-                "PATH": os.defpath,
-                "HOME": str(home),
-                "FILESYSTEM_ROOT": str(home / "files"),
-                "TMPDIR": str(home / "tmp"),
-            },
-            **{"GATEWAY_LISTEN": f"127.0.0.1:{self.port}", "SERVICES": "s3,iam,sts,ec2", "DISABLE_EVENTS": "1"},
-            **{"SKIP_SSL_CERT_DOWNLOAD": "1", "DNS_ADDRESS": "0", "DISABLE_CORS_CHECKS": "1"},
-            "DRYDOCK_OPERATOR_KEY_FILE": str(home / "operator.json"),
-            "DRYDOCK_GATEWAY_SECRET_FILE": str(home / "gateway.secret"),
-            "DRYDOCK_EMR_URL": "http://127.0.0.1:1",
-        }
-        self._log = (home / "log").open("wb")
-        self._process = subprocess.Popen(
-            [str(PATHS.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"],
-            env=environment,
-            cwd=home,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-        self.s3 = self._client("s3")
-        try:
-            wait_for(self._made_bucket, "the gateway to make a bucket", 90)
-            self.session = self._assume_role()
-        except BaseException:
-            self.stop()
-            raise
-
-    def put(self, key: str, text: str) -> str:
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
-        return f"s3://{BUCKET}/{key}"
-
-    def put_jar(self, key: str, *, main_class: str | None = None, **files: str) -> str:
-        """A jar without classes: of a class that is on the class path it can say that it is its main class."""
-        manifest = "Manifest-Version: 1.0\n" + (f"Main-Class: {main_class}\n" if main_class else "")
-        with io.BytesIO() as packed:
-            with zipfile.ZipFile(packed, "w") as jar:
-                for name, text in {"META-INF/MANIFEST.MF": manifest, **files}.items():
-                    jar.writestr(name, text)
-            self.s3.put_object(Bucket=BUCKET, Key=key, Body=packed.getvalue())
-        return f"s3://{BUCKET}/{key}"
-
-    def keys(self, prefix: str) -> set[str]:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-        return {item["Key"] for page in pages for item in page.get("Contents", [])}
-
-    def log(self, key: str) -> str:
-        """A delivered log, unpacked; empty while there is none."""
-        return self.log_bytes(key).decode()
-
-    def log_bytes(self, key: str) -> bytes:
-        try:
-            body = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        except self.s3.exceptions.NoSuchKey:
-            return b""
-        return gzip.decompress(body)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        self._log.close()
-
-    def _client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id=self._operator["access_key_id"],
-            aws_secret_access_key=self._operator["secret_access_key"],
-            config=BotoConfig(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
-        )
-
-    def _made_bucket(self) -> bool:
-        assert self._process.poll() is None, Path(self._log.name).read_text()[-3000:]
-        try:
-            self.s3.create_bucket(Bucket=BUCKET)
-        except (BotoCoreError, ClientError):
-            return False
-        return True
-
-    def _assume_role(self) -> dict[str, str]:
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
-        }
-        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-        iam = self._client("iam")
-        role = iam.create_role(RoleName="node-tests", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-        iam.put_role_policy(RoleName="node-tests", PolicyName="all", PolicyDocument=json.dumps(everything))
-        session = self._client("sts").assume_role(RoleArn=role, RoleSessionName="node-tests")["Credentials"]
-        return {
-            "AccessKeyId": session["AccessKeyId"],
-            "SecretAccessKey": session["SecretAccessKey"],
-            "Token": session["SessionToken"],
-            "Expiration": session["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "RoleArn": role,
-        }
-
-
-class Door:
-    """A way to the gateway that can be shut: connections are then refused, and those that were open break."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway_port = gateway.port
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._server: socketserver.ThreadingTCPServer | None = None
-        self.open()
-
-    def open(self) -> None:
-        door = self
-
-        class Passage(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with socket.create_connection(("127.0.0.1", door._gateway_port)) as gateway:
-                    others = {self.request: gateway, gateway: self.request}
-                    while door._server is self.server:
-                        for source in select.select(others, (), (), 0.1)[0]:
-                            try:
-                                data = source.recv(1 << 16)
-                                others[source].sendall(data)
-                            except OSError:
-                                return
-                            if not data:
-                                return
-
-        class Server(socketserver.ThreadingTCPServer):
-            allow_reuse_address = True
-
-        self._server = Server(("127.0.0.1", self.port), Passage)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def shut(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.shutdown()
-            server.server_close()  # waits for those who pass, who notice soon
+from tests.node.surroundings import (
+    BUCKET,
+    LOG_PUSH_SECONDS,
+    NODE_SECRET,
+    PATHS,
+    SPARK_SECRET,
+    ControlPlane,
+    free_port,
+    wait_for,
+)
 
 
 @dataclass

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from drydock_emr.node_protocol import BootstrapAction, Phase
-from tests.node.rig import BUCKET, Gateway, Node, wait_for
+from tests.node.rig import Node
+from tests.node.surroundings import BUCKET, Gateway, wait_for
 
 # Makes a wheel as a job's lock would name it, and installs it as the platform's bootstrap action does.
 INSTALL_A_WHEEL = r"""#!/bin/bash

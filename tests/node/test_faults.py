@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from drydock_emr.node_protocol import CancelOption, LeaseState, Phase
-from tests.node.rig import BUCKET, ControlPlane, Door, Gateway, Node, wait_for
+from tests.node.rig import Node
+from tests.node.surroundings import BUCKET, ControlPlane, Door, Gateway, wait_for
 
 ONCE = "echo run >> {runs}; echo before; touch ready; while [ ! -e go ]; do sleep 0.1; done; echo after; exit 4"
 

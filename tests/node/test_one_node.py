@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from drydock_emr.node_protocol import Configuration, Daemons, InstanceGroup, LeaseReport, Phase
-from tests.node.rig import BUCKET, ControlPlane, Gateway, Node, wait_for
+from tests.node.rig import Node
+from tests.node.surroundings import BUCKET, ControlPlane, Gateway, wait_for
 
 CLUSTER = "j-ONE"
 STEP_SECONDS = 180

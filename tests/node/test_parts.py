@@ -1,5 +1,7 @@
 """The parts of a node that need no other process."""
 
+import gzip
+import io
 import json
 import subprocess
 import threading
@@ -12,12 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drydock_emr.node import environment, release, spark_settings
-from drydock_emr.node.capacity import Worker, never_fits, sizes_in, workers_of
+from drydock_emr.node import environment
 from drydock_emr.node.config import Config
 from drydock_emr.node.controller_log import ControllerLog
 from drydock_emr.node.credentials import CredentialsCache, CredentialsEndpoint
-from drydock_emr.node.daemons import specs
 from drydock_emr.node.errors import (
     ConfigurationError,
     ControlPlaneUnreachable,
@@ -25,35 +25,18 @@ from drydock_emr.node.errors import (
     NotAnS3Url,
     StepRefused,
 )
+from drydock_emr.node.files import RESERVED_BYTES, read_json, reserve, write_reserved
 from drydock_emr.node.layout import NodeLayout, TenancyLayout, safe_name
 from drydock_emr.node.lease import Lease as LeaseOnDisk
+from drydock_emr.node.logs import Packed
 from drydock_emr.node.s3 import S3Url
-from drydock_emr.node.spark_arguments import map_arguments
 from drydock_emr.node.step import Command, command_of, failure_details
 from drydock_emr.node.toolbox import SUDO
-from drydock_emr.node_protocol import Configuration, Daemons, Lease, LeaseState
-from tests.node.rig import free_port
+from drydock_emr.node_protocol import Lease, LeaseState
+from tests.node.surroundings import free_port
 
 MASTER = "spark://127.0.0.11:7077"
 SCRIPT_RUNNER = "s3://us-east-1.elasticmapreduce/libs/script-runner/script-runner.jar"
-
-
-@pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
-    """A usable environment for a node."""
-    (tmp_path / "spark/bin").mkdir(parents=True)
-    (tmp_path / "spark/bin/spark-class").touch()
-    (tmp_path / "secret").write_text("0123456789abcdef")
-    (tmp_path / "secret").chmod(0o600)
-    here = str(tmp_path)
-    return {
-        **{"NODE_NAME": "node-1", "NODE_HOST": "127.0.0.11", "NODE_UI_HOST": "127.0.0.1", "NODE_UI_PORT": "8090"},
-        **{"NODE_RPC_PORT": "7077", "NODE_CREDENTIALS_PORT": "7177", "NODE_SCRATCH": f"{here}/scratch"},
-        **{"NODE_PYTHON": here, "NODE_WORKSPACE": here, "JAVA_HOME": here, "SPARK_HOME": f"{here}/spark"},
-        **{"EMR_URL": "http://127.0.0.1:8088", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
-        **{"DRYDOCK_NODE_SECRET_FILE": f"{here}/secret", "SPARK_SECRET_FILE": f"{here}/secret"},
-        "SPARK_EVENT_LOG_DIR": f"{here}/events",
-    }
 
 
 def lease(jar: str, *args: str) -> Lease:
@@ -201,159 +184,6 @@ class TestFailureDetails:
         assert failure_details(stderr, None).reason
 
 
-class TestSparkSubmit:
-    def test_what_is_yarns_is_mapped_and_told(self) -> None:
-        mapped = map_arguments(
-            [
-                "--master",
-                "yarn",
-                "--deploy-mode=cluster",
-                "--conf",
-                "spark.yarn.queue=x",
-                "--num-executors",
-                "3",
-                "job.py",
-            ],
-            4,
-            MASTER,
-        )
-        assert mapped.arguments == ("--conf", "spark.yarn.queue=x", "--total-executor-cores", "12", "job.py")
-        notes = "\n".join(mapped.notes)
-        for part in ("no YARN here", "client mode", "spark.yarn.queue has no effect", "counts cores; asked for 12"):
-            assert part in notes
-
-    def test_the_same_by_properties(self) -> None:
-        options = [
-            "--conf",
-            "spark.master=yarn",
-            "-c",
-            "spark.submit.deployMode=cluster",
-            "--conf",
-            "spark.executor.cores=2",
-        ]
-        mapped = map_arguments([*options, "--conf", "spark.executor.instances=2", "job.py"], 4, MASTER)
-        assert mapped.arguments == ("--conf", "spark.executor.cores=2", "--total-executor-cores", "4", "job.py")
-
-    def test_other_masters_and_client_mode_are_left_alone(self) -> None:
-        arguments = ("--master", "local[2]", "--deploy-mode", "client", "--verbose", "job.py")
-        assert map_arguments(arguments, 4, MASTER).arguments == arguments
-
-    def test_an_own_properties_file_is_taken_and_told(self) -> None:
-        mapped = map_arguments(["--properties-file", "my.conf", "job.py"], 4, MASTER)
-        assert (mapped.arguments, mapped.properties_file) == (("job.py",), "my.conf")
-        assert "replaces the cluster's spark-defaults" in mapped.notes[0]
-
-    @given(st.lists(st.text()))
-    def test_the_applications_arguments_are_its_own(self, arguments: list[str]) -> None:
-        everything = ["--name", "--master", "job.py", *arguments, "--master", "yarn", "--deploy-mode", "cluster"]
-        mapped = map_arguments(everything, 4, MASTER)
-        assert mapped.arguments == tuple(everything)
-        assert mapped.notes == ()
-
-    def test_shells_take_options_between_their_own(self) -> None:
-        mapped = map_arguments(
-            ["-e", "select 1", "--master", "yarn", "--hiveconf", "a=b", "--conf=spark.executor.memory=3g"],
-            4,
-            MASTER,
-            is_shell=True,
-        )
-        assert mapped.arguments == ("-e", "select 1", "--hiveconf", "a=b", "--conf", "spark.executor.memory=3g")
-        assert mapped.properties == {"spark.executor.memory": "3g"}
-
-
-WORKERS = [Worker(4, 12288), Worker(2, 4096)]
-
-
-class TestCapacity:
-    @pytest.mark.parametrize(
-        "asked",
-        [
-            {},
-            {"memory": "10g", "cores": "4"},
-            {"memory": "11170", "cores": "4"},  # 11170 + 10 %
-            {"memory": "12g", "memoryOverhead": "0"},
-            {"memory": "8192MB"},
-            {"memory": "a lot"},  # Spark says what is wrong with it
-            {"memory": "1g", "cores": "many"},
-        ],
-    )
-    def test_what_fits_on_one_worker_passes(self, asked: dict[str, str]) -> None:
-        assert never_fits({f"spark.executor.{name}": value for name, value in asked.items()}, WORKERS) is None
-
-    @pytest.mark.parametrize(
-        ("asked", "part"),
-        [
-            ({"executor.memory": "100g"}, "executor memory (102400 MB), offHeap memory (0) MB, overhead (10240 MB)"),
-            ({"executor.memory": "12g"}, "overhead (1228 MB), and PySpark memory (0 MB) is above the max threshold"),
-            ({"executor.memory": "10g", "executor.pyspark.memory": "2g"}, "PySpark memory (2048 MB) is above"),
-            ({"memory.offHeap.enabled": "true", "memory.offHeap.size": str(12 << 30)}, "offHeap memory (12288) MB"),
-            ({"executor.cores": "8"}, "Required executor cores (8) is above the max threshold (4)"),
-            ({"executor.memory": "1t"}, "max threshold (12288 MB) of this cluster!"),
-        ],
-    )
-    def test_what_fits_on_none_is_told(self, asked: dict[str, str], part: str) -> None:
-        sentence = never_fits({f"spark.{name}": value for name, value in asked.items()}, WORKERS)
-        assert sentence is not None
-        assert part in sentence
-
-    def test_no_worker_decides_nothing(self) -> None:
-        assert never_fits({"spark.executor.memory": "100g"}, []) is None
-
-    def test_workers_that_are_not_alive_do_not_count(self) -> None:
-        dead, alive = ({"state": s, "cores": 4, "memory": m} for s, m in (("DEAD", 99999), ("ALIVE", 4096)))
-        assert workers_of({"workers": [dead, alive]}) == [Worker(4, 4096)]
-        assert workers_of({}) == []
-
-    def test_sizes_are_read_as_java_reads_properties(self, tmp_path: Path) -> None:
-        lines = ("# spark.executor.memory 9g", "spark.executor.memory  3g ", "spark.executor.cores: 2", "spark.x=1")
-        (tmp_path / "own.conf").write_text("\n".join(lines))
-        assert sizes_in(tmp_path / "own.conf") == {"spark.executor.memory": "3g", "spark.executor.cores": "2"}
-
-
-class TestRelease:
-    @pytest.fixture
-    def spark_home(self, tmp_path: Path) -> Path:
-        (tmp_path / "jars").mkdir()
-        for name in ("spark-core_2.12-3.5.6", "hadoop-client-api-3.4.2", "delta-spark_2.12-3.3.2", "delta-storage-1"):
-            (tmp_path / f"jars/{name}.jar").touch()
-        return tmp_path
-
-    def test_the_installed_one_needs_no_word(self, spark_home: Path) -> None:
-        assert release.difference("emr-7.13.0", spark_home) is None
-
-    def test_another_one_is_told(self, spark_home: Path) -> None:
-        assert release.difference("emr-7.10.0", spark_home) == (
-            "The cluster asks for emr-7.10.0 (Spark 3.5.5, Hadoop 3.4.1, Delta 3.3.0); this node has emr-7.13.0 "
-            "(Spark 3.5.6, Hadoop 3.4.2, Delta 3.3.2), and the step runs with that."
-        )
-
-
-class TestSparkSettings:
-    @given(st.dictionaries(st.text(min_size=1), st.text()))
-    def test_properties_files_say_what_was_meant(self, properties: dict[str, str]) -> None:
-        assert parse_properties(spark_settings.as_properties_file(properties)) == properties
-
-    def test_later_configurations_win_and_delta_is_not_forced(self) -> None:
-        one = Configuration(classification="spark-defaults", properties={"spark.executor.memory": "3g"})
-        two = Configuration(classification="spark-defaults", properties={"spark.executor.memory": "4g"})
-        defaults = spark_settings.default_properties((one, two))
-        assert defaults["spark.executor.memory"] == "4g"
-        assert not any("delta" in f"{name}{value}".lower() for name, value in defaults.items())
-
-    def test_the_page_kills_nothing_and_ports_do_not_drift(self, variables: dict[str, str]) -> None:
-        properties = spark_settings.daemon_properties(Config.from_environment(variables))
-        assert properties["spark.ui.killEnabled"] == "false"
-        assert properties["spark.port.maxRetries"] == "0"
-
-    def test_daemons_listen_where_the_node_says(self, variables: dict[str, str], tmp_path: Path) -> None:
-        config, layout = Config.from_environment(variables), TenancyLayout(tmp_path)
-        found = specs(Daemons(worker_of=MASTER, worker_cores=2, worker_memory_mib=512), config, layout, {})
-        arguments = " ".join(found["spark-worker"].arguments)
-        assert "--host 127.0.0.11 --port 7077 --webui-port 8090 --cores 2 --memory 512M" in arguments
-        assert arguments.endswith(MASTER)
-        assert "0123456789abcdef" not in arguments
-
-
 class TestEnvironment:
     def test_is_made_from_nothing(self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "leaked")
@@ -396,6 +226,24 @@ class TestLease:
     def test_meant_to_start_but_never_seen_has_vanished(self, tmp_path: Path) -> None:
         (tmp_path / "spec.json").write_text(json.dumps({"spawned_at": 0}))
         assert LeaseOnDisk(tmp_path, tmp_path).status().state is LeaseState.VANISHED
+
+
+class TestFiles:
+    def test_a_reserved_record_is_there_when_it_is_written_and_not_before(self, tmp_path: Path) -> None:
+        record = tmp_path / "exit.json"
+        reserve(record)
+        assert not record.exists()
+        write_reserved(record, {"exit_code": 0, "ended_at": 1.5})
+        assert read_json(record) == {"exit_code": 0, "ended_at": 1.5}
+        assert record.stat().st_size == RESERVED_BYTES
+        assert [path.name for path in tmp_path.iterdir()] == ["exit.json"]
+
+
+class TestPackedLogs:
+    @given(st.binary(max_size=5000), st.integers(0, 5000), st.integers(1, 700))
+    def test_are_the_first_bytes_of_the_log_in_pieces_of_any_size(self, data: bytes, size: int, piece: int) -> None:
+        packed = Packed(io.BytesIO(data), size)
+        assert gzip.decompress(b"".join(iter(lambda: packed.read(piece), b""))) == data[:size]
 
 
 class TestCredentials:
@@ -477,32 +325,3 @@ def fetch(port: int, token: str, path: str = "/v1/credentials") -> tuple[int, di
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
-
-
-def parse_properties(text: str) -> dict[str, str]:
-    """java.util.Properties.load for files with one property a line, written from its documentation."""
-    assert text.isascii()
-    found = {}
-    for line in text.splitlines():
-        parts: list[list[str]] = [[], []]
-        target, position = 0, 0
-        while position < len(line):
-            character = line[position]
-            if character == "\\":
-                position += 1
-                escaped = line[position]
-                if escaped == "u":
-                    units = chr(int(line[position + 1 : position + 5], 16))
-                    position += 4
-                else:
-                    units = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}.get(escaped, escaped)
-                parts[target].append(units)
-            elif target == 0 and character == "=":
-                target = 1
-            else:
-                assert target == 1 or character not in " :#!"
-                parts[target].append(character)
-            position += 1
-        name, value = ("".join(part).encode("utf-16", "surrogatepass").decode("utf-16") for part in parts)
-        found[name] = value
-    return found

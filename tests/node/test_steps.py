@@ -7,7 +7,8 @@ import psutil
 import pytest
 
 from drydock_emr.node_protocol import CancelOption, Configuration, InstanceGroup, LeaseState, Phase
-from tests.node.rig import BUCKET, Gateway, Node, wait_for
+from tests.node.rig import Node
+from tests.node.surroundings import BUCKET, Gateway, wait_for
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ class LogShipper:
         if known and began < known.rest_until and not everything:
             return False
         with path.open("rb") as source:
-            packed = _Packed(source, status.st_size)
+            packed = Packed(source, status.st_size)
             self._s3_client().upload_fileobj(
                 cast("BinaryIO", packed), self.prefix.bucket, (self.prefix / key).key, Config=TRANSFER
             )
@@ -110,7 +110,7 @@ class LogShipper:
             log.warning("%s could not be delivered, the next push tries again: %s", self.prefix / key, reason)
 
 
-class _Packed:
+class Packed:
     """The first `size_bytes` of the source, gzipped while they are read: a log that grows meanwhile is not chased."""
 
     def __init__(self, source: BinaryIO, size_bytes: int) -> None:
