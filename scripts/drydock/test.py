@@ -120,7 +120,7 @@ def pytest(paths: settings.Paths, suite: Suite, full: bool, report: Path) -> lis
     chosen = [] if full else ["-m", "not full"]
     ignored = [f"--ignore={folder}" for folder in suite.ignored]
     kept = [f"--junitxml={report}", "-o", f"cache_dir={paths.cache / 'pytest'}"]
-    return [python, "-m", "pytest", "-q", *chosen, *ignored, *kept, *suite.folders]
+    return [python, "-m", "pytest", "-q", "--durations=10", *chosen, *ignored, *kept, *suite.folders]
 
 
 def environment(paths: settings.Paths) -> dict[str, str]:

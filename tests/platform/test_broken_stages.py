@@ -44,22 +44,23 @@ def _job_replaced(platform: Platform, job: str, program: str) -> Iterator[None]:
         s3.put_object(**place, Body=kept)
 
 
-def test_a_generator_that_exits_1(platform: Platform) -> None:
+def test_a_generator_that_exits_1(platform: Platform, day: Verb) -> None:
+    day.wait_for(f"Generating {DAY}")  # until then, the demo mends what is not as it was uploaded
     with _job_replaced(platform, "data_generator", "import sys\nsys.exit('the harbour is closed')\n"):
-        verb = platform.start("demo", f"--date={DAY}", "--rows=1000")
-        _assert_failed(verb, 1)
-    assert "the harbour is closed" in verb.text
-    assert f"Generating {DAY} on cluster j-" in verb.text
-    assert "is FAILED" in verb.text
-    assert "The platform stays up" in verb.text
+        _assert_failed(day, 1)
+    assert "the harbour is closed" in day.text
+    assert f"Generating {DAY} on cluster j-" in day.text
+    assert "is FAILED" in day.text
+    assert "The platform stays up" in day.text
     platform.assert_nothing_runs()
 
 
 def test_jobs_that_succeed_and_write_nothing(platform: Platform) -> None:
     """No exit code tells: only who reads the day back can."""
     empty_day = "2026-03-09"
+    verb = platform.start("demo", f"--date={empty_day}", "--rows=1000")
+    verb.wait_for(f"Generating {empty_day}")
     with _job_replaced(platform, "data_generator", "pass"), _job_replaced(platform, "data_processor", "pass"):
-        verb = platform.start("demo", f"--date={empty_day}", "--rows=1000")
         _assert_failed(verb, 1)
     assert f"Processed {empty_day}" in verb.text
     assert "route_efficiency: " in verb.text

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -77,7 +78,7 @@ def test_a_day_by_spark_submit(spark_environment, tmp_path):
             archive.write(module, f"shipments/{module.name}")
     environment = {name: value for name, value in spark_environment.items() if name != "PYTHONPATH"}
     environment |= {"PYSPARK_SUBMIT_ARGS": "", "PYSPARK_DRIVER_PYTHON": sys.executable}
-    settings = spark_environment["PYSPARK_SUBMIT_ARGS"].removesuffix("pyspark-shell").split()
+    settings = shlex.split(spark_environment["PYSPARK_SUBMIT_ARGS"].removesuffix("pyspark-shell"))
     jobs = tmp_path / "jobs"
     jobs.mkdir()
 
