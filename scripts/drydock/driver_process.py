@@ -12,8 +12,8 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -136,18 +136,19 @@ def run(
             start_new_session=True,
         ) as child,
     ):
-        try:
-            started = time.monotonic()
-            for event in _events(child):
-                if event is not None:
-                    progress.note(event)
-                    if listener is not None:
-                        listener(event)
-                stopping = "stopping, " if signals.first is not None else ""
-                tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
-        except BaseException:
-            child.terminate()  # nobody reads any more (a `| tee`, ended by the same Ctrl-C): the cluster ends, too
-            raise
+        started = time.monotonic()
+        with closing(_events(child)) as events:
+            try:
+                for event in events:
+                    if event is not None:
+                        progress.note(event)
+                        if listener is not None:
+                            listener(event)
+                    stopping = "stopping, " if signals.first is not None else ""
+                    tell(f"{time.monotonic() - started:.0f} s, {stopping}{progress}")
+            except BaseException:
+                child.terminate()  # nobody reads any more (a `| tee`, ended by the same Ctrl-C): the cluster ends, too
+                raise
         exit_code = child.wait()
     if exit_code != 0 and not progress.failures:
         progress.failures.append(f"The driver ended with exit code {exit_code}. What it wrote: `{log}`.")
@@ -173,21 +174,27 @@ def _environment(paths: settings.Paths, ports: settings.Ports) -> Iterator[dict[
         }
 
 
-def _events(child: "subprocess.Popen[str]") -> Iterator[Event | None]:
-    """The child's events until it closes its output, and None every second in which it says nothing."""
+def _events(child: "subprocess.Popen[str]") -> Generator[Event | None, None, None]:
+    """The child's events until it closes its output, and None every second in which it says nothing.
+
+    Closed early, it reads on to the child's end: nobody may close a stream that a thread still reads.
+    """
     assert child.stdout is not None
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(child.stdout, lines), daemon=True)
     reader.start()
-    while True:
-        try:
-            line = lines.get(timeout=TICK_SECONDS)
-        except queue.Empty:
-            yield None
-            continue
-        if line is None:
-            return
-        yield json.loads(line)
+    try:
+        while True:
+            try:
+                line = lines.get(timeout=TICK_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if line is None:
+                return
+            yield json.loads(line)
+    finally:
+        reader.join()
 
 
 def _read(stream: Any, lines: "queue.SimpleQueue[str | None]") -> None:

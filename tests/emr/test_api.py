@@ -201,7 +201,8 @@ def test_clusters_are_listed_in_pages_newest_first(emr: Emr) -> None:
     assert "Marker" not in second
     assert client.list_clusters(ClusterStates=["TERMINATED"])["Clusters"] == []
     client.run_job_flow(**run_job_flow(Name="late"))
-    assert client.list_clusters(Marker=first["Marker"])["Clusters"] == second["Clusters"], "pages stay as they were"
+    again = client.list_clusters(Marker=first["Marker"])["Clusters"]
+    assert [c["Id"] for c in again] == ids[2::-1], "pages stay as they were"
 
 
 def test_clusters_are_listed_between_two_moments(emr: Emr) -> None:

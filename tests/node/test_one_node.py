@@ -18,6 +18,9 @@ from drydock_emr.node_protocol import Configuration, Daemons, InstanceGroup, Lea
 from tests.node.rig import Node
 from tests.node.surroundings import BUCKET, ControlPlane, Gateway, wait_for
 
+# A minute and a half of processor time; what is mapped, refused and told is tested by its parts as well.
+pytestmark = pytest.mark.full
+
 CLUSTER = "j-ONE"
 STEP_SECONDS = 180
 WORKER_MEMORY_MIB = 2048
@@ -237,7 +240,6 @@ def test_executors_that_a_job_asks_for_in_its_code_and_never_fit_end_it_within_a
     wait_for(lambda: not _of_step(one, "s-STRANDED"), "nothing of it to run on")
 
 
-@pytest.mark.full
 def test_spark_sql_queries_s3(one: Node, gateway: Gateway) -> None:
     source = gateway.put("one/words.csv", "a,1\nb,2\n")
     one.lease("s-SQL", "spark-sql", "-S", "-e", f"select sum(_c1) + 39 from csv.`{source}`", "--master", "yarn")
@@ -253,7 +255,6 @@ print("sum", SparkSession.builder.getOrCreate().sparkContext.parallelize(range(1
 """
 
 
-@pytest.mark.full
 @pytest.mark.parametrize(("shell", "program"), [("spark-shell", SCALA), ("pyspark", PYTHON)])
 def test_shells_read_their_program(one: Node, shell: str, program: str) -> None:
     step_id = f"s-{shell}"

@@ -138,11 +138,16 @@ def hanging(cluster: list[Node]) -> Node:
     return master
 
 
-@pytest.mark.skipif(not PATHS.cds_archive.exists(), reason="set-up has made no class archive here")
-def test_the_driver_runs_from_the_class_archive(hanging: Node) -> None:
-    """`-Xshare:auto` is silent about an archive that is of no use; the driver's memory map is not."""
-    (driver,) = [process for process in hanging.processes() if "SparkSubmit" in " ".join(_command(process))]
-    assert str(PATHS.cds_archive) in {mapping.path for mapping in driver.memory_maps()}
+def test_drivers_executors_and_daemons_run_from_the_class_archive(hanging: Node, cluster: list[Node]) -> None:
+    """`-Xshare:auto` is silent about an archive that is of no use; a JVM's memory map is not."""
+    for node, program in (
+        (hanging, "SparkSubmit"),
+        (cluster[1], "CoarseGrainedExecutorBackend"),
+        (cluster[0], "deploy.master.Master"),
+        (cluster[1], "deploy.worker.Worker"),
+    ):
+        jvm, *_ = [process for process in node.processes() if program in " ".join(_command(process))]
+        assert str(PATHS.cds_archive) in {mapping.path for mapping in jvm.memory_maps()}, program
 
 
 def test_killing_a_step_ends_its_executors(hanging: Node, cluster: list[Node]) -> None:

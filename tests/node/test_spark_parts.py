@@ -191,10 +191,11 @@ class TestSparkSettings:
     def test_properties_files_say_what_was_meant(self, properties: dict[str, str]) -> None:
         assert parse_properties(spark_settings.as_properties_file(properties)) == properties
 
-    def test_later_configurations_win_and_delta_is_not_forced(self) -> None:
+    def test_later_configurations_win_and_delta_is_not_forced(self, variables: dict[str, str]) -> None:
+        config = Config.from_environment(variables)
         one = Configuration(classification="spark-defaults", properties={"spark.executor.memory": "3g"})
         two = Configuration(classification="spark-defaults", properties={"spark.executor.memory": "4g"})
-        defaults = spark_settings.default_properties((one, two))
+        defaults = spark_settings.default_properties(config, (one, two))
         assert defaults["spark.executor.memory"] == "4g"
         assert not any("delta" in f"{name}{value}".lower() for name, value in defaults.items())
 

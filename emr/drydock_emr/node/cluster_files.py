@@ -45,7 +45,7 @@ def write(membership: ClusterMembership, config: Config, layout: TenancyLayout) 
 
 def _write_submit_settings(membership: ClusterMembership, config: Config, layout: TenancyLayout) -> None:
     machine, defaults = layout.spark / "machine.properties", layout.spark / "spark-defaults.properties"
-    default_properties = spark_settings.default_properties(membership.configurations)
+    default_properties = spark_settings.default_properties(config, membership.configurations)
     machine_properties = spark_settings.machine_properties(config, membership, layout.home)
     write_atomically(machine, spark_settings.as_properties_file(machine_properties))
     write_atomically(defaults, spark_settings.as_properties_file(default_properties))
@@ -57,7 +57,7 @@ def _write_submit_settings(membership: ClusterMembership, config: Config, layout
             "java_home": str(config.java_home),
             "hadoop_conf": str(layout.emr_root / "etc/hadoop/conf"),
             "host": config.host,
-            "cds_archive": str(config.cds_archive) if config.cds_archive else None,
+            "class_archive_options": config.class_archive_options,
             "machine": str(machine),
             "defaults": str(defaults),
             "master_url": membership.master_url,

@@ -15,7 +15,7 @@
 | `SPARK_HOME`, `JAVA_HOME` | Spark's and Java's folders |
 | `SPARK_SECRET_FILE` | `spark.authenticate.secret` |
 | `SPARK_EVENT_LOG_DIR` | where applications write Spark's event logs |
-| `SPARK_CDS_ARCHIVE` | optional: an AppCDS archive that shortens the driver's start |
+| `SPARK_CDS_ARCHIVE` | optional: an AppCDS archive that shortens the start of drivers, executors and daemons |
 | `NODE_BOOTSTRAP_TIMEOUT_SECONDS` | optional: how long one bootstrap action may run; 3600 when unset |
 | `DRYDOCK_INSTALL` | optional: marks every process of this install; handed on to all that the node starts |
 """
@@ -55,6 +55,16 @@ class Config:
     install_marker: str | None
     node_secret: str = field(repr=False)
     spark_secret: str = field(repr=False)
+
+    @property
+    def class_archive_options(self) -> str:
+        """Options of a JVM of Spark's that let it map the archived classes rather than read and verify them.
+
+        A mismatch (a program with a class path of its own, say) costs speed only, and must not be told on stdout.
+        """
+        if self.cds_archive is None or not self.cds_archive.is_file():
+            return ""
+        return f"-XX:SharedArchiveFile={self.cds_archive} -Xshare:auto -Xlog:disable -Xlog:all=error:stderr"
 
     @property
     def ui_url(self) -> str:

@@ -16,6 +16,8 @@ ROOT = "DRYDOCK_ROOT"
 """Names the folder below which EMR's own paths are; see `cluster_files`."""
 
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+# A daemon mostly waits: what C2 and G1 would win later, they cost many times over while it starts.
+DAEMON_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 SECRET_VARIABLES = frozenset({TOKEN})
 
 
@@ -77,6 +79,7 @@ def for_daemon(base_environment: Mapping[str, str], config: Config) -> dict[str,
         "SPARK_LOCAL_IP": config.ui_host,
         "SPARK_PUBLIC_DNS": config.ui_host,
         "SPARK_DAEMON_MEMORY": "512m",
+        "SPARK_DAEMON_JAVA_OPTS": f"{DAEMON_JAVA_OPTIONS} {config.class_archive_options}".strip(),
     }
 
 

@@ -72,12 +72,9 @@ def environment(inherited: Mapping[str, str], settings: Mapping[str, Any]) -> di
     # What the driver's page binds; without it, every interface.
     result["SPARK_LOCAL_IP"] = str(settings["host"])
     # Java looks its user's home up in the machine's list of users, which knows nothing of this cluster's.
-    options = [f"-Duser.home={inherited.get('HOME', '/')}"]
-    archive = settings["cds_archive"]
-    if archive and Path(archive).is_file():
-        # A mismatch (a step with a class path of its own, say) costs speed only, and must not be told on stdout.
-        options += [f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr"]
-    result["SPARK_SUBMIT_OPTS"] = f"{result.get('SPARK_SUBMIT_OPTS', '')} {shlex.join(options)}".strip()
+    home = shlex.quote(f"-Duser.home={inherited.get('HOME', '/')}")
+    options = (result.get("SPARK_SUBMIT_OPTS", ""), home, settings["class_archive_options"])
+    result["SPARK_SUBMIT_OPTS"] = " ".join(filter(None, options))
     return result
 
 

@@ -61,12 +61,13 @@ def hadoop_properties(config: Config, membership: ClusterMembership) -> dict[str
     }
 
 
-def default_properties(configurations: Iterable[Configuration]) -> dict[str, str]:
+def default_properties(config: Config, configurations: Iterable[Configuration]) -> dict[str, str]:
     """What stands in the cluster's spark-defaults.conf."""
     return {
         "spark.pyspark.python": "python3.11",  # bare: driver and executors each find their own node's
         "spark.executor.cores": str(EXECUTOR_CORES),
         "spark.executor.memory": EXECUTOR_MEMORY,
+        "spark.executor.defaultJavaOptions": config.class_archive_options,
         **properties_of(configurations, "spark-defaults"),
     }
 
