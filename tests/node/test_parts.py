@@ -9,12 +9,13 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drydock_emr.node import environment
+from drydock_emr.node import environment, s3
 from drydock_emr.node.config import Config
 from drydock_emr.node.controller_log import ControllerLog
 from drydock_emr.node.credentials import CredentialsCache, CredentialsEndpoint
@@ -22,6 +23,7 @@ from drydock_emr.node.errors import (
     ConfigurationError,
     ControlPlaneUnreachable,
     CredentialsUnavailable,
+    DownloadFailed,
     NotAnS3Url,
     StepRefused,
 )
@@ -124,6 +126,14 @@ class TestS3Url:
     def test_others_are_refused(self, url: str) -> None:
         with pytest.raises(NotAnS3Url):
             S3Url.parse(url)
+
+    @pytest.mark.parametrize("url", ["file://[", "file:///a%00b", "file:///nowhere", "http://bucket/key"])
+    def test_what_cannot_be_fetched_is_a_sentence(self, url: str, tmp_path: Path) -> None:
+        def no_client() -> NoReturn:
+            pytest.fail("S3 was asked")
+
+        with pytest.raises(DownloadFailed, match="could not be fetched"):
+            s3.fetch(url, tmp_path / "script", no_client)
 
 
 class TestCommands:

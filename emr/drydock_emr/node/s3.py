@@ -85,7 +85,8 @@ def fetch(url: str, target: Path, s3_client: Callable[[], "S3Client"]) -> None:
             place = S3Url.parse(url)
             s3_client().download_file(place.bucket, place.key, str(target))
         target.chmod(0o700)  # a script is run by its name
-    except (Boto3Error, BotoCoreError, ClientError, RetriesExceededError, OSError, NodeError) as error:
+    # ValueError: a file URL that none can read (`file://[`), a path with a NUL
+    except (Boto3Error, BotoCoreError, ClientError, RetriesExceededError, OSError, ValueError, NodeError) as error:
         raise DownloadFailed(f"{url} could not be fetched: {error}") from error
 
 
