@@ -21,6 +21,7 @@
 """
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,13 +59,14 @@ class Config:
 
     @property
     def class_archive_options(self) -> str:
-        """Options of a JVM of Spark's that let it map the archived classes rather than read and verify them.
+        """Options that let a JVM of Spark's map the archived classes; quoted, since Spark takes them apart as a shell.
 
         A mismatch (a program with a class path of its own, say) costs speed only, and must not be told on stdout.
         """
         if self.cds_archive is None or not self.cds_archive.is_file():
             return ""
-        return f"-XX:SharedArchiveFile={self.cds_archive} -Xshare:auto -Xlog:disable -Xlog:all=error:stderr"
+        archive = f"-XX:SharedArchiveFile={self.cds_archive}"  # whose path may have blanks
+        return shlex.join((archive, "-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr"))
 
     @property
     def ui_url(self) -> str:
