@@ -12,7 +12,7 @@ from drydock import ports, services, settings
 from drydock.errors import PortTaken
 from tests.platform.platform_rig import Platform
 
-TOOLCHAIN = ("cache", "cds", "envs", "java", "spark", "tools", "wheels")
+TOOLCHAIN = ("cache", "cds", "envs", "spark", "tools", "wheels")
 OFFSETS = range(6000, 14000, 200)
 
 

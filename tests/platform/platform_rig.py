@@ -1,5 +1,7 @@
 """A running platform as its user sees it, and what is needed to break it."""
 
+import gzip
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import psutil
+from botocore.exceptions import ClientError
 
 from drydock import aws, processes, settings
 from drydock.supervision import Supervisor
@@ -117,6 +120,68 @@ class Platform:
             return None
 
         return until(find, "a running step")
+
+    def run_job_flow(self, name: str, *, keep_alive: bool = True, **changes: Any) -> str:
+        """A cluster of one master and two cores by a plain `RunJobFlow`, changed in these members; its id."""
+        place = {"Bucket": "spark-job-data-input", "Key": "config/platform.json"}
+        config = json.loads(self.client("s3").get_object(**place)["Body"].read())
+        request = {
+            "Name": name,
+            "ReleaseLabel": config["release_label"],
+            "LogUri": config["log_uri"],
+            "ServiceRole": config["roles"]["service"],
+            "JobFlowRole": config["roles"]["instance_profile"],
+            "Applications": [{"Name": "Spark"}],
+            "Instances": {
+                "InstanceCount": 3,
+                "MasterInstanceType": "m5.xlarge",
+                "SlaveInstanceType": "m5.xlarge",
+                "Ec2SubnetId": config["subnet_id"],
+                "KeepJobFlowAliveWhenNoSteps": keep_alive,
+            },
+        }
+        return str(self.client("emr").run_job_flow(**request | changes)["JobFlowId"])
+
+    def cluster_state(self, cluster_id: str) -> str:
+        """The cluster's state."""
+        return str(self.client("emr").describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
+
+    def await_cluster(self, cluster_id: str, *states: str) -> dict[str, Any]:
+        """Wait until the cluster is in one of the states; DescribeCluster's status then."""
+        until(lambda: self.cluster_state(cluster_id) in states, f"cluster {cluster_id} to be {' or '.join(states)}")
+        status: dict[str, Any] = self.client("emr").describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]
+        return status
+
+    def add_step(self, cluster_id: str, *arguments: str, on_failure: str = "CONTINUE") -> str:
+        """Add a step of command-runner.jar; its id."""
+        jar = {"Jar": "command-runner.jar", "Args": list(arguments)}
+        step = {"Name": arguments[0], "ActionOnFailure": on_failure, "HadoopJarStep": jar}
+        (step_id,) = self.client("emr").add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"]
+        return str(step_id)
+
+    def step(self, cluster_id: str, step_id: str) -> dict[str, Any]:
+        """DescribeStep's answer."""
+        found: dict[str, Any] = self.client("emr").describe_step(ClusterId=cluster_id, StepId=step_id)["Step"]
+        return found
+
+    def await_step(self, cluster_id: str, step_id: str) -> dict[str, Any]:
+        """Wait until the step has ended; DescribeStep's answer then."""
+        active = {"PENDING", "CANCEL_PENDING", "RUNNING"}
+        until(lambda: self.step(cluster_id, step_id)["Status"]["State"] not in active, f"step {step_id} to end")
+        return self.step(cluster_id, step_id)
+
+    def await_log(self, cluster_id: str, path: str, text: str) -> None:
+        """Until a log of the cluster holds the text: logs come bit by bit, the last of them after the end."""
+        place = {"Bucket": "emr-cluster-spark-logs", "Key": f"test-emr-logs/{cluster_id}/{path}.gz"}
+
+        def is_delivered() -> bool:
+            try:
+                body = self.client("s3").get_object(**place)["Body"].read()
+            except ClientError:
+                return False
+            return text in gzip.decompress(body).decode()
+
+        until(is_delivered, f"`{text}` in the log {path} of cluster {cluster_id}", seconds=60)
 
     def everything_running(self) -> list[str]:
         """Command lines of all that runs for this platform."""

@@ -85,6 +85,23 @@ def test_a_termination_that_is_refused(platform: Platform, day: Verb) -> None:
     until(lambda: not platform.clusters(), "the cluster to end")
 
 
+def test_a_termination_that_is_refused_after_a_job_went_well(platform: Platform, day: Verb) -> None:
+    emr = platform.client("emr")
+    day.wait_for(f"Generating {DAY}")
+    protected = "import os, time\nwhile not os.path.exists(os.environ['HOME'] + '/go'): time.sleep(0.1)\n"
+    with _job_replaced(platform, "data_generator", protected):
+        cluster_id = platform.running_step()
+        emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=True)
+        for node in platform.paths.nodes():
+            (node.scratch / "tenancy" / "home" / "go").touch()
+        _assert_failed(day, 1)
+    assert f"Cluster {cluster_id} is still alive: ValidationException" in day.text
+    assert platform.clusters() == [cluster_id]
+    emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
+    until(lambda: not platform.clusters(), "the cluster to end")
+
+
 def test_ctrl_c_while_the_cluster_is_created(platform: Platform, day: Verb) -> None:
     until(platform.clusters, "a cluster")
     day.ctrl_c()
