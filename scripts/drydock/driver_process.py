@@ -23,6 +23,7 @@ from drydock.day import Job
 
 # Where things are and how to print; everything else that the driver sees is set below.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE")
+ROLE_ARN = f"arn:aws:iam::{settings.ACCOUNT_ID}:role/kestra-role"  # as in terraform/modules/iam
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The endpoint is on this machine, and is restarted within seconds if it comes back at all.
 UNREACHABLE_SECONDS = 20
@@ -164,12 +165,16 @@ def _command(paths: settings.Paths, job: Job, day: str, run_id: str, options: Se
 
 @contextmanager
 def _environment(paths: settings.Paths, ports: settings.Ports) -> Iterator[dict[str, str]]:
-    """The endpoint, the configuration's place, and the operator's key as a file: the driver makes a role of it."""
+    """The endpoint, the configuration's place, the role, and the operator's key as a file, to assume the role with.
+
+    Without the role's name the driver would read it, with that key, from the configuration.
+    """
     with aws.operator_environment(paths, ports, paths.run) as aws_environment:
         yield {
             **{name: os.environ[name] for name in INHERITED if os.environ.get(name)},
             **aws_environment,
             "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+            "DRYDOCK_ROLE_ARN": ROLE_ARN,
             "PYTHONUNBUFFERED": "1",
         }
 
@@ -192,9 +197,18 @@ def _events(child: "subprocess.Popen[str]") -> Generator[Event | None, None, Non
                 continue
             if line is None:
                 return
-            yield json.loads(line)
+            yield _event(line)
     finally:
         reader.join()
+
+
+def _event(line: str) -> Event:
+    """What the line tells. One that is no event of the driver's (a library has printed it, say) is shown as it is."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    return event if isinstance(event, dict) and "event" in event else {"event": "news", "text": line.strip()}
 
 
 def _read(stream: Any, lines: "queue.SimpleQueue[str | None]") -> None:

@@ -1,4 +1,8 @@
-"""Who the driver is: always in a session of the platform's orchestrator role, whoever started it."""
+"""Who the driver is: in a session of the platform's orchestrator role, whoever started it.
+
+With the credentials that it was started with it assumes that role and, where it was not told which, reads the
+configuration that names it.
+"""
 
 import boto3
 import botocore.session
