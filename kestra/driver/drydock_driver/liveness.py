@@ -38,7 +38,7 @@ class Liveness:
         """The platform's tags and a mark of now.
 
         All of them go with every mark: the role may add tags only together with those that make a cluster the
-        platform's.
+        platform's, and to no cluster that bears another platform's.
         """
         self._renewed_at = self._clock()
         return self._platform.tags | {TAG: written(self._renewed_at)}
