@@ -1,9 +1,9 @@
 """Whether a role's trust policy lets an AWS service assume the role.
 
 What IAM says of «AWS JSON policy elements»: an explicit Deny wins, then any Allow, else no. Conditions are evaluated
-on the two keys that services set for the confused-deputy check, `aws:SourceAccount` and `aws:SourceArn`; a condition
-on any other key, or with an operator not listed here, is not fulfilled, as in IAM, where a key that the request does
-not carry fulfils none but the negated and …IfExists operators.
+on the two keys that services set for the confused-deputy check, `aws:SourceAccount` and `aws:SourceArn`; any other
+key is one that the request does not carry, which in IAM fulfils none but the negated and …IfExists operators. Of an
+operator that is not listed here the worst is supposed: it fulfils a Deny and does not fulfil an Allow.
 """
 
 import json
@@ -38,22 +38,22 @@ def _names_service(statement: Mapping[str, Any], service: str) -> bool:
 
 
 def _holds(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    if_unknown = statement.get("Effect") == "Deny"
     return all(
-        _fulfilled(operator, context.get(key.lower()), [str(value) for value in _list(values)])
+        _fulfilled(operator, context.get(key.lower()), [str(value) for value in _list(values)], if_unknown)
         for operator, keys in (statement.get("Condition") or {}).items()
         for key, values in keys.items()
     )
 
 
-def _fulfilled(operator: str, actual: str | None, wanted: list[str]) -> bool:
+def _fulfilled(operator: str, actual: str | None, wanted: list[str], if_unknown: bool) -> bool:
     name = operator.removesuffix("IfExists")
-    negated = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike", "ArnNotLike": "ArnLike"}
-    compare = OPERATORS.get(negated.get(name, name))
+    compare = OPERATORS.get(NEGATED.get(name, name))
     if compare is None:
-        return False
+        return if_unknown
     if actual is None:
-        return operator.endswith("IfExists") or name in negated
-    return any(compare(value, actual) for value in wanted) != (name in negated)
+        return operator.endswith("IfExists") or name in NEGATED
+    return any(compare(value, actual) for value in wanted) != (name in NEGATED)
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -74,6 +74,14 @@ OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringLike": _matches,
     "ArnEquals": _arn_matches,
     "ArnLike": _arn_matches,
+}
+
+NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
 }
 
 

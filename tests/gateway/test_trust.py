@@ -12,6 +12,7 @@ CONTEXT = {
     "aws:sourcearn": "arn:aws:elasticmapreduce:us-east-1:000000000000:cluster/j-1",
 }
 SOURCE_ARN = "arn:aws:elasticmapreduce:us-east-1:000000000000:*"
+ELSEWHERE = "arn:aws:elasticmapreduce:eu-west-1:000000000000:*"
 
 
 def allow(**changes):
@@ -42,6 +43,13 @@ ALLOWED = {
     ],
     "if a key is there that is not": [allow(Condition={"StringEqualsIfExists": {"aws:PrincipalTag/x": "y"}})],
     "unless another account": [allow(Condition={"StringNotEquals": {"aws:SourceAccount": "1"}})],
+    "unless another account in any case": [allow(Condition={"StringNotEqualsIgnoreCase": {"aws:SourceAccount": "A"}})],
+    "unless another's clusters": [allow(Condition={"ArnNotEquals": {"aws:SourceArn": ELSEWHERE}})],
+    "denied from elsewhere": [allow(), allow(Effect="Deny", Condition={"ArnNotEquals": {"aws:SourceArn": SOURCE_ARN}})],
+    "denied to another account": [
+        allow(),
+        allow(Effect="Deny", Condition={"StringNotEqualsIgnoreCase": {"aws:SourceAccount": "000000000000"}}),
+    ],
 }  # fmt: skip
 
 NOT_ALLOWED = {
@@ -57,8 +65,21 @@ NOT_ALLOWED = {
     "effect in another case": [allow(Effect="allow")],
     "another account's": [allow(Condition={"StringEquals": {"aws:SourceAccount": "1"}})],
     "another region's": [
-        allow(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:elasticmapreduce:eu-west-1:000000000000:*"}})
+        allow(Condition={"ArnLike": {"aws:SourceArn": ELSEWHERE}})
     ],
+    "denied unless elsewhere": [
+        allow(),
+        allow(Effect="Deny", Condition={"ArnNotEquals": {"aws:SourceArn": ELSEWHERE}}),
+    ],
+    "denied unless another account": [
+        allow(),
+        allow(Effect="Deny", Condition={"StringNotEqualsIgnoreCase": {"aws:SourceAccount": "A"}}),
+    ],
+    "denied by an operator nobody knows": [
+        allow(),
+        allow(Effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}}),
+    ],
+    "allowed by an operator nobody knows": [allow(Condition={"Null": {"aws:SourceAccount": "false"}})],
     "a key that is not there": [allow(Condition={"StringEquals": {"sts:ExternalId": "x"}})],
     "an operator nobody knows": [allow(Condition={"StringAlmost": {"aws:SourceAccount": "000000000000"}})],
     "one condition of two": [
