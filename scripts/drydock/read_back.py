@@ -1,14 +1,14 @@
 """A day's run, read back from where it left its traces: the EMR API, S3, the Delta logs and Spark's event logs.
 
-Nothing here was told by the run itself: what is not found is not there.
+Nothing here was told by the run itself, and no log is asked: what is not found is not there.
 """
 
-import gzip
 import json
 import re
 import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from drydock import aws, secrets, settings, terraform
 from drydock.errors import RunFailed
+from drydock_emr.node import event_log
 
 TABLES = ("carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand")
 QUARANTINE = "_quarantine/shipment"
@@ -31,7 +32,6 @@ DELTA_RETRIES = 2
 # One clock serves EMR's control plane and the jobs; a step's times and a commit's are rounded differently.
 CLOCK_TOLERANCE = timedelta(seconds=2)
 _DRAWING = re.compile(r"\x1b\[[0-9;]*m|↳")
-_APPLICATION_ID = re.compile(r"\b(?:app-\d{14}-\d{4}|application_\d+_\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster by DescribeCluster's and ListSteps' words."""
+    """A cluster by DescribeCluster's, ListInstances' and ListSteps' words.
+
+    `masters` and `cores` count the instances that became ready, one that took a lost one's place included.
+    """
 
     id: str
     job: str
@@ -58,6 +61,8 @@ class Cluster:
     reason: str
     created_at: datetime
     ended_at: datetime | None
+    masters: int
+    cores: int
     steps: tuple[Step, ...]
 
 
@@ -77,6 +82,7 @@ class Day:
     """A day, read back. `missing` names the tables that are not there, each with the reason."""
 
     date: date
+    core_count: int  # of each cluster, by the platform's configuration
     clusters: tuple[Cluster, ...]
     still_active: tuple[str, ...]
     raw_rows: int | None
@@ -97,8 +103,8 @@ def read(paths: settings.Paths, ports: settings.Ports, day: date, run_id: str | 
     platform = terraform.platform_config(paths, ports)
     try:
         return _read(paths, ports, platform, day, run_id)
-    except (BotoCoreError, ClientError, OSError, EOFError, ValueError, KeyError) as error:
-        # OSError: what deltalake and gzip raise for an endpoint that is away, or for bytes that are no archive
+    except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
+        # OSError: what deltalake raises for an endpoint that is away
         raise RunFailed(
             f"The day {day} cannot be read back: {_on_one_line(error)}. `make local-status` shows the platform."
         ) from error
@@ -111,7 +117,7 @@ def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any]
         next((c for c in of_day if c["job"] == job and (run_id is None or c["Name"].endswith(f"-{run_id}"))), None)
         for job in JOBS
     ]
-    clusters = tuple(_cluster(emr, s3, ports, found) for found in chosen if found is not None)
+    clusters = tuple(_cluster(emr, paths, ports, found) for found in chosen if found is not None)
     processing = next((cluster.steps for cluster in clusters if cluster.job == "data-processing"), ())
     tables, missing = [], []
     for name in (*TABLES, QUARANTINE):
@@ -124,6 +130,7 @@ def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any]
     raw_uri = f"{platform['source_uri']}/ship_date={day.isoformat()}"
     return Day(
         date=day,
+        core_count=platform["core_count"],
         clusters=clusters,
         still_active=tuple(c["Id"] for c in of_day if not c["Status"]["State"].startswith("TERMINATED")),
         raw_rows=_manifest_rows(s3, f"{raw_uri}/manifest.json"),
@@ -146,7 +153,7 @@ def _clusters_of(emr: Any, platform: str, day: date) -> list[dict[str, Any]]:
     return found
 
 
-def _cluster(emr: Any, s3: Any, ports: settings.Ports, listed: dict[str, Any]) -> Cluster:
+def _cluster(emr: Any, paths: settings.Paths, ports: settings.Ports, listed: dict[str, Any]) -> Cluster:
     found = emr.describe_cluster(ClusterId=listed["Id"])["Cluster"]
     status = found["Status"]
     steps = [step for page in emr.get_paginator("list_steps").paginate(ClusterId=found["Id"]) for step in page["Steps"]]
@@ -157,32 +164,52 @@ def _cluster(emr: Any, s3: Any, ports: settings.Ports, listed: dict[str, Any]) -
         reason=status.get("StateChangeReason", {}).get("Message", ""),
         created_at=status["Timeline"]["CreationDateTime"],
         ended_at=status["Timeline"].get("EndDateTime"),
-        steps=tuple(_step(s3, ports, found, step) for step in reversed(steps)),
+        masters=_ready_instances(emr, found["Id"], "MASTER"),
+        cores=_ready_instances(emr, found["Id"], "CORE"),
+        steps=tuple(_step(paths, ports, found, step) for step in reversed(steps)),
     )
 
 
-def _step(s3: Any, ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
+def _ready_instances(emr: Any, cluster_id: str, group: str) -> int:
+    pages = emr.get_paginator("list_instances").paginate(ClusterId=cluster_id, InstanceGroupTypes=[group])
+    instances = [instance for page in pages for instance in page["Instances"]]
+    return sum("ReadyDateTime" in instance["Status"]["Timeline"] for instance in instances)
+
+
+def _step(paths: settings.Paths, ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
     timeline = step["Status"].get("Timeline", {})
     log_uri = re.sub("^s3[an]:", "s3:", cluster["LogUri"]).rstrip("/")
-    logs = f"{log_uri}/{cluster['Id']}/steps/{step['Id']}"
-    applications = _applications(s3, f"{logs}/stderr.gz")
+    applications = _applications(paths.event_logs, step["Id"], timeline.get("StartDateTime"))
     return Step(
         id=step["Id"],
         name=step["Name"],
         state=step["Status"]["State"],
         started_at=timeline.get("StartDateTime"),
         ended_at=timeline.get("EndDateTime"),
-        logs=logs,
+        logs=f"{log_uri}/{cluster['Id']}/steps/{step['Id']}",
         applications=applications,
         executor_hosts=_executor_hosts(ports, applications),
     )
 
 
-def _applications(s3: Any, stderr_uri: str) -> tuple[str, ...]:
-    """The ids that Spark logged when the step's driver registered its application."""
-    content = _object(s3, stderr_uri)
-    text = gzip.decompress(content).decode(errors="replace") if content is not None else ""
-    return tuple(dict.fromkeys(_APPLICATION_ID.findall(text)))
+def _applications(event_logs: Path, step_id: str, started_at: datetime | None) -> tuple[str, ...]:
+    """The ids of the step's Spark applications, oldest first: the node has set the step's id as a property of each."""
+    if started_at is None:
+        return ()
+    since = (started_at - CLOCK_TOLERANCE).timestamp()
+    found = [
+        file.name.removesuffix(event_log.IN_PROGRESS)
+        for file in event_logs.iterdir()
+        if _written_at(file) >= since and event_log.properties(file).get(event_log.STEP_PROPERTY) == step_id
+    ]
+    return tuple(sorted(found))
+
+
+def _written_at(event_log_file: Path) -> float:
+    try:
+        return event_log_file.stat().st_mtime
+    except FileNotFoundError:  # another application has just ended, and its log got its final name
+        return 0.0
 
 
 def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tuple[str, ...]:
@@ -199,7 +226,9 @@ def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tup
             if answer.status_code == httpx.codes.OK:
                 break
             if time.monotonic() >= deadline:
-                raise RunFailed(f"The History Server knows no application {application}, which a step's log names.")
+                raise RunFailed(
+                    f"The History Server knows no application {application}, although its event log is there."
+                )
             time.sleep(POLL_SECONDS)
         executors = [each for each in answer.json() if each["id"] != "driver" and each["totalTasks"] > 0]
         hosts.update(each["hostPort"].rsplit(":", 1)[0] for each in executors)

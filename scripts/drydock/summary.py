@@ -47,6 +47,11 @@ def problems(day: Day) -> list[str]:
     for cluster in day.clusters:
         if cluster.id not in day.still_active and cluster.state != "TERMINATED":
             wrong.append(f"cluster {cluster.id} ({cluster.job}) ended as {cluster.state}: {cluster.reason}")
+        if cluster.masters != 1 or cluster.cores < day.core_count:
+            wrong.append(
+                f"cluster {cluster.id} ({cluster.job}) had {cluster.masters} master and {cluster.cores} core "
+                f"instances, not 1 and {day.core_count}"
+            )
         if not cluster.steps:
             wrong.append(f"cluster {cluster.id} ({cluster.job}) had no step")
         for step in cluster.steps:
@@ -88,6 +93,7 @@ def _clusters(day: Day) -> Table:
     for cluster in day.clusters:
         lived = _seconds(cluster.created_at, cluster.ended_at)
         table.add_row(cluster.job, cluster.id, _clock(cluster.created_at), lived, cluster.state, style="bold")
+        table.add_row("  instances", f"{cluster.masters} master, {cluster.cores} core")
         for step in cluster.steps:
             took = _seconds(step.started_at, step.ended_at)
             table.add_row("  step", step.id, _clock(step.started_at), took, step.state)

@@ -22,7 +22,8 @@ def _day() -> Day:
     jobs = ("data-generation", "data-processing")
     return Day(
         date=AT.date(),
-        clusters=tuple(Cluster(f"j-{job}", job, "TERMINATED", "", AT, AT, (step,)) for job in jobs),
+        core_count=2,
+        clusters=tuple(Cluster(f"j-{job}", job, "TERMINATED", "", AT, AT, 1, 2, (step,)) for job in jobs),
         still_active=(),
         raw_rows=100,
         raw_uri="s3://source/ship_date=2026-03-07",
@@ -72,6 +73,25 @@ def test_a_step_that_is_not_right_is_named(change: dict[str, object], problem: s
     step = replace(processing.steps[0], **change)
     [found] = problems(replace(_day(), clusters=(generation, replace(processing, steps=(step,)))))
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("instances", "problem"),
+    [
+        ({"cores": 1}, "had 1 master and 1 core instances, not 1 and 2"),
+        ({"masters": 0}, "had 0 master and 2 core instances, not 1 and 2"),
+        ({"masters": 2}, "had 2 master and 2 core instances, not 1 and 2"),
+    ],
+)
+def test_a_cluster_of_other_instances_is_named(instances: dict[str, int], problem: str) -> None:
+    generation, processing = _day().clusters
+    [found] = problems(replace(_day(), clusters=(generation, replace(processing, **instances))))
+    assert problem in found
+
+
+def test_a_core_that_took_a_lost_ones_place_is_no_problem() -> None:
+    generation, processing = _day().clusters
+    assert problems(replace(_day(), clusters=(generation, replace(processing, cores=3)))) == []
 
 
 @given(st.dates())

@@ -1,14 +1,14 @@
-"""Reading a day back from a gateway that goes away in the midst of it, by the clients that really do it."""
+"""Reading a day back: which cluster, step and application is whose; and a gateway that goes away in the midst of it."""
 
 import json
 import os
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -16,11 +16,16 @@ from drydock import read_back, secrets, settings
 from drydock.errors import RunFailed
 
 DAY = date(2026, 3, 1)
-PLATFORM = {"platform": "drydock", "source_uri": "s3://source/raw", "output_uri": "s3://output"}
+PLATFORM = {"platform": "drydock", "source_uri": "s3://source/raw", "output_uri": "s3://output", "core_count": 2}
+BEGUN_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ENDED_AT = BEGUN_AT + timedelta(minutes=1)
 
 
 class Gateway(ThreadingHTTPServer):
-    """Knows the platform and no cluster; what it does when it is asked for a Delta log is the test's to say."""
+    """Knows the platform; of clusters, and of what it does when it is asked for a Delta log, what the test says.
+
+    It plays the History Server as well, where a test says so: every application had one executor, on 127.0.0.12.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -28,6 +33,8 @@ class Gateway(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__((settings.LOOPBACK, 0), Handler)
         self.asked_for_delta: Literal["ends", "is silent", "has none"] = "has none"
+        self.emr: dict[str, dict[str, Any]] = {"ListClusters": {"Clusters": []}}
+        self.paths_asked_for: list[str] = []
         self.over = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -45,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Gateway
 
     def do_GET(self) -> None:
+        self.server.paths_asked_for.append(self.path)
         if self.path.startswith("/spark-job-data-input/config/platform.json"):
             self.answer(200, json.dumps(PLATFORM))
         elif "_delta_log" in self.path and self.server.asked_for_delta == "ends":
@@ -52,14 +60,20 @@ class Handler(BaseHTTPRequestHandler):
             self.server.end()
         elif "_delta_log" in self.path and self.server.asked_for_delta == "is silent":
             self.server.over.wait(60)
+        elif self.path.startswith("/api/v1/applications/"):
+            executor = {"id": "0", "hostPort": "127.0.0.12:1", "totalTasks": 1}
+            self.answer(200, json.dumps([executor, {"id": "driver", "hostPort": "127.0.0.11:1", "totalTasks": 0}]))
         elif "list-type=2" in self.path:
             self.answer(200, "<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>")
         else:
             self.answer(404, "<Error><Code>NoSuchKey</Code><Message>Nothing there</Message></Error>")
 
     def do_POST(self) -> None:
-        """EMR's ListClusters."""
-        self.answer(200, '{"Clusters": []}')
+        """EMR: what the test says, for one group of instances where it is asked for that."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        operation = self.headers["X-Amz-Target"].partition(".")[2]
+        answer = self.server.emr[operation]
+        self.answer(200, json.dumps(answer[asked["InstanceGroupTypes"][0]] if operation == "ListInstances" else answer))
 
     def answer(self, status: int, body: str) -> None:
         self.send_response(status)
@@ -127,3 +141,67 @@ def test_no_proxy_is_asked_and_the_environment_stays_as_it_is(
     assert found.tables == ()
     assert len(found.missing) == 6
     assert os.environ == before
+
+
+@pytest.fixture
+def a_step_has_run(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of data-generation, on a cluster of one master and two cores, of which a third had not come up."""
+    monkeypatch.setattr(settings.Ports, "history_server_url", gateway.ports.gateway_url)
+    times = {"CreationDateTime": BEGUN_AT.timestamp(), "EndDateTime": ENDED_AT.timestamp()}
+    status = {"State": "TERMINATED", "Timeline": times}
+    cluster = {"Id": "j-1", "Name": "drydock-data-generation-2026-03-01-r1", "Status": status}
+    step = {"Id": "s-1", "Name": "a step", "Status": {"State": "COMPLETED", "Timeline": times}}
+    step["Status"]["Timeline"] = times | {"StartDateTime": BEGUN_AT.timestamp()}
+    ready = {"Status": {"State": "TERMINATED", "Timeline": times | {"ReadyDateTime": BEGUN_AT.timestamp()}}}
+    gateway.emr = {
+        "ListClusters": {"Clusters": [cluster]},
+        "DescribeCluster": {"Cluster": cluster | {"LogUri": "s3n://logs/emr/"}},
+        "ListSteps": {"Steps": [step]},
+        "ListInstances": {
+            "MASTER": {"Instances": [ready]},
+            "CORE": {"Instances": [ready, {"Status": status}, ready]},
+        },
+    }
+
+
+@pytest.fixture
+def event_logs(paths: settings.Paths) -> Path:
+    paths.event_logs.mkdir()
+    (paths.event_logs / "a folder").mkdir()
+    (paths.event_logs / "no event log").write_text("[]\nnothing of Spark's")
+    return paths.event_logs
+
+
+def write_event_log(event_logs: Path, name: str, properties: dict[str, str], written_at: datetime = ENDED_AT) -> None:
+    events = [
+        {"Event": "SparkListenerLogStart", "Spark Version": "3.5.6"},
+        {"Event": "SparkListenerEnvironmentUpdate", "Spark Properties": properties},
+    ]
+    (event_logs / name).write_text("".join(json.dumps(event) + "\n" for event in events))
+    os.utime(event_logs / name, (written_at.timestamp(), written_at.timestamp()))
+
+
+@pytest.mark.usefixtures("a_step_has_run")
+def test_a_step_s_applications_are_those_that_bear_its_id_and_no_log_is_read(
+    paths: settings.Paths, gateway: Gateway, event_logs: Path
+) -> None:
+    write_event_log(event_logs, "app-20260302120010-0001", {"spark.drydock.step": "s-1"})
+    write_event_log(event_logs, "app-20260302120010-0002", {"spark.drydock.step": "s-2", "spark.app.name": "s-1"})
+    write_event_log(event_logs, "app-20260302120010-0003", {})
+    write_event_log(event_logs, "app-20260302120010-0004.inprogress", {"spark.drydock.step": "s-1"})  # killed
+    before = BEGUN_AT - timedelta(seconds=10)
+    write_event_log(event_logs, "app-20260302115950-0000", {"spark.drydock.step": "s-1"}, before)
+    [cluster] = read_back.read(paths, gateway.ports, DAY).clusters
+    [step] = cluster.steps
+    assert step.applications == ("app-20260302120010-0001", "app-20260302120010-0004")
+    assert step.executor_hosts == ("127.0.0.12",)
+    assert step.logs == "s3://logs/emr/j-1/steps/s-1"
+    assert not any(path.startswith("/logs") for path in gateway.paths_asked_for)
+
+
+@pytest.mark.usefixtures("a_step_has_run", "event_logs")
+def test_a_cluster_s_instances_are_those_that_became_ready(paths: settings.Paths, gateway: Gateway) -> None:
+    found = read_back.read(paths, gateway.ports, DAY)
+    [cluster] = found.clusters
+    assert (cluster.masters, cluster.cores, found.core_count) == (1, 2, 2)
+    assert cluster.steps[0].applications == ()

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from drydock_emr.node import capacity
+from drydock_emr.node.event_log import STEP_PROPERTY
 from drydock_emr.node.files import read_json, write_atomically
 from drydock_emr.node.layout import TenancyLayout
 from drydock_emr.node.spark_arguments import Mapped, map_arguments
 
 SHELLS = frozenset({"pyspark", "spark-shell", "spark-sql"})
 PROGRAMS = ("spark-submit", "run-example", *sorted(SHELLS))
-STEP_PROPERTY = "spark.drydock.step"
-"""Set to the step's id, so that an application can be told from its event log to be the step's."""
-
 PAGE_TIMEOUT_SECONDS = 5.0
 
 

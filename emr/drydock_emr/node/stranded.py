@@ -4,19 +4,13 @@
 How large an executor it wants, and which step it belongs to, stands at the beginning of its event log.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from drydock_emr.node import capacity
+from drydock_emr.node import capacity, event_log
 from drydock_emr.node.layout import SAFE
-from drydock_emr.node.spark_program import STEP_PROPERTY
-
-FIRST_EVENTS = 20
-"""The application's properties are in one of the first events; Spark writes them out before it asks for executors."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +28,7 @@ def find(page: Mapping[str, Any], event_log_dir: Path) -> Iterator[Stranded]:
     for application in page.get("activeapps", ()):
         application_id = str(application.get("id", ""))
         if application.get("state") == "WAITING" and SAFE.fullmatch(application_id):
-            properties = _properties(event_log_dir, application_id)
+            properties = event_log.properties(event_log_dir / f"{application_id}{event_log.IN_PROGRESS}")
             reason = capacity.never_fits(properties, workers) if properties else None
             if reason is not None:
-                yield Stranded(application_id, properties.get(STEP_PROPERTY), reason)
-
-
-def _properties(event_log_dir: Path, application_id: str) -> dict[str, str]:
-    try:
-        with (event_log_dir / f"{application_id}.inprogress").open(errors="replace") as events:
-            for line in islice(events, FIRST_EVENTS):
-                event = json.loads(line)
-                if event.get("Event") == "SparkListenerEnvironmentUpdate":
-                    properties: dict[str, str] = event["Spark Properties"]
-                    return properties
-    except (OSError, ValueError):  # no event log, or one that is just being written
-        pass
-    return {}
+                yield Stranded(application_id, properties.get(event_log.STEP_PROPERTY), reason)
