@@ -2,13 +2,16 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from drydock import output, processes, settings, startup
+from drydock import output, processes, settings, startup, terraform
+from drydock.errors import ServiceFailed
+from drydock.health import Unhealthy
 from drydock.services import Service, declare
 from drydock.supervision import ProcessState, Supervisor
 
@@ -48,7 +51,8 @@ def show_status() -> int:
         output.say("The platform does not run. `make local-up` starts it.")
         return NOTHING_RUNS
     states = supervisor.states()
-    declared = declare(paths, ports)
+    gateway, *others = declare(paths, ports)
+    declared = [replace(gateway, check=partial(_check_furnished, gateway, paths, ports)), *others]
     with ThreadPoolExecutor(max_workers=len(declared)) as pool:
         rows = list(pool.map(lambda it: status(it, states.get(it.name)), declared))
     output.show(table(rows))
@@ -77,6 +81,17 @@ def status(service: Service, state: ProcessState | None) -> Status:
     pid = state.pid if state is not None else None
     memory = processes.memory_bytes(pid) if pid is not None else 0
     return Status(service.name, name, since, memory, service.url, "; ".join(notes))
+
+
+def _check_furnished(gateway: Service, paths: settings.Paths, ports: settings.Ports) -> None:
+    """The gateway's check, and whether the platform is in it: a restarted one works, and has lost everything."""
+    gateway.check()
+    try:
+        reason = terraform.why_not_applied(paths, ports)
+    except ServiceFailed as error:
+        raise Unhealthy(str(error)) from error
+    if reason is not None:
+        raise Unhealthy(reason)
 
 
 def table(rows: list[Status]) -> Table:

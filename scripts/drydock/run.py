@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drydock import aws, driver_process, output, services, settings, summary
+from drydock import aws, driver_process, output, services, settings, summary, terraform
 from drydock.day import DateOption, Job, RowsOption, jobs, parse_date, parse_rows
 from drydock.driver_process import Progress, Signals
 from drydock.errors import NotRunning, RunFailed, Stopped
@@ -39,7 +39,7 @@ def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) 
 
     Raises NotRunning, RunFailed, or Stopped after a signal: each with no cluster of the run left alive, or named.
     """
-    require_running(paths)
+    require_running(paths, ports)
     run_id = uuid.uuid4().hex[:8]
     with Signals().caught() as signals:
         for job in jobs(day, rows):
@@ -76,13 +76,15 @@ def give_up(
     raise RunFailed(f"{driver_process.failure_of(job, exit_code, progress)} {left}")
 
 
-def require_running(paths: settings.Paths) -> None:
-    """Raises NotRunning unless every service is up."""
+def require_running(paths: settings.Paths, ports: settings.Ports) -> None:
+    """Raises NotRunning unless every service is up and the gateway holds what Terraform made there."""
     supervisor = Supervisor(paths)
     states = supervisor.states() if supervisor.is_running() else {}
     down = [name for name in services.names(paths) if name not in states or not states[name].is_up]
     if down:
         raise NotRunning(f"The platform does not run ({', '.join(down)} not up). `make local-up` starts it.")
+    if reason := terraform.why_not_applied(paths, ports):
+        raise NotRunning(f"The gateway is up, but {reason}.")
 
 
 def end_leftovers(paths: settings.Paths, ports: settings.Ports, run_id: str) -> str:

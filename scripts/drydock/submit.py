@@ -38,7 +38,7 @@ def submit(job: JobOption = "", args: ArgsOption = "") -> None:
     """Run a PySpark program on a fresh cluster of the running platform."""
     program, arguments = read_program(job), split_arguments(args)
     paths, ports = settings.Paths(), settings.Ports()
-    require_running(paths)
+    require_running(paths, ports)
     run_id = uuid.uuid4().hex[:8]
     begun_at = time.monotonic()
     with Signals().caught() as signals, uploaded(paths, ports, run_id, program_name(job), program) as uri:

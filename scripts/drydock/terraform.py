@@ -11,7 +11,6 @@ import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +34,6 @@ PLATFORM_CONFIG_URI = f"s3://{INPUT_BUCKET}/{PLATFORM_CONFIG_KEY}"
 # The AWS provider waits ten seconds after it has set an attribute of the VPC, and ten more for the subnet's. All else
 # is done meanwhile.
 PARALLELISM = 30
-
-
-@dataclass(frozen=True)
-class Change:
-    """One entry of a plan: what would happen (`create`, `update`, `delete`, `replace`) to which resource."""
-
-    action: str
-    address: str
 
 
 def apply(
@@ -69,17 +60,29 @@ def apply(
     return result.outputs
 
 
-def plan(paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS) -> list[Change]:
-    """What `apply` would change now. The gateway has to be up."""
-    changes: list[Change] = []
+def applied_stamp(paths: settings.Paths) -> Path:
+    """The file that says what was applied last; it is there from an apply's end until the next one begins."""
+    return paths.terraform / "applied.stamp"
 
-    def note(event: Event) -> None:
-        if event["type"] == "planned_change":
-            changes.append(Change(event["change"]["action"], event["change"]["resource"]["addr"]))
 
-    with _terraform(paths, ports, jobs_dir) as terraform:
-        terraform.run("plan", *_PROFILE_ARGUMENTS, on_event=note)
-    return changes
+def why_not_applied(paths: settings.Paths, ports: settings.Ports) -> str | None:
+    """Why nothing can be run on the gateway although it works: a phrase that follows its name, with what to do. None
+    when the platform's description is there. Raises ServiceFailed when the gateway does not answer as it should."""
+    s3 = aws.operator_client("s3", paths, ports)
+    with aws.explained(ports, f"read `{PLATFORM_CONFIG_URI}`"):
+        try:
+            s3.get_object(Bucket=INPUT_BUCKET, Key=PLATFORM_CONFIG_KEY)["Body"].close()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchKey"):
+                raise
+            lost_all = error.response["Error"]["Code"] == "NoSuchBucket"
+        else:
+            return None
+    if not applied_stamp(paths).exists():
+        return "it holds no platform yet: `make local-up` has not come to its end; it goes on from there"
+    if lost_all:
+        return "it was restarted and is empty: `make local-up` makes the platform again, the days' data excepted"
+    return f"`{PLATFORM_CONFIG_URI}` is not there any more: `make local-up` makes it again"
 
 
 def platform_config(paths: settings.Paths, ports: settings.Ports) -> dict[str, Any]:

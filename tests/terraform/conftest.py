@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from drydock import aws, health, secrets, settings, terraform
+from drydock import aws, health, secrets, settings, terraform, terraform_process
 
 START_SECONDS = 90
 INSTALLED = settings.Paths()  # where the environments are
@@ -31,6 +31,18 @@ class Platform:
 
     def client(self, service: str) -> Any:
         return aws.operator_client(service, self.paths, self.ports)
+
+    def planned(self) -> list[tuple[str, str]]:
+        """What an apply would change now: action (`create`, `update`, ...) and address of each resource."""
+        changes: list[tuple[str, str]] = []
+
+        def note(event: terraform_process.Event) -> None:
+            if event["type"] == "planned_change":
+                changes.append((event["change"]["action"], event["change"]["resource"]["addr"]))
+
+        with terraform._terraform(self.paths, self.ports, self.jobs_dir) as process:
+            process.run("plan", *terraform._PROFILE_ARGUMENTS, on_event=note)
+        return changes
 
 
 @pytest.fixture(scope="session")

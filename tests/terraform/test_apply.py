@@ -34,7 +34,7 @@ def test_an_interrupted_apply_loses_nothing_that_it_made(interrupted: Interrupte
 
 
 def test_a_second_apply_changes_nothing_and_is_quick(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
-    assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+    assert platform.planned() == []
     started = time.monotonic()
     outputs = terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
     assert time.monotonic() - started < UP_TO_DATE_SECONDS
@@ -47,9 +47,7 @@ def test_a_changed_job_is_one_change(platform: Platform) -> None:
     original = job.read_text()
     job.write_text(original + "print('changed')\n")
     try:
-        assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == [
-            terraform.Change("update", 'module.application.aws_s3_object.file["data_processor.py"]')
-        ]
+        assert platform.planned() == [("update", 'module.application.aws_s3_object.file["data_processor.py"]')]
     finally:
         job.write_text(original)
 
@@ -58,9 +56,7 @@ def test_a_changed_package_is_one_change(platform: Platform) -> None:
     module = platform.jobs_dir / "shipments" / "rules.py"
     module.write_text("RULES = ()\n")
     try:
-        assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == [
-            terraform.Change("update", 'module.application.aws_s3_object.file["shipments.zip"]')
-        ]
+        assert platform.planned() == [("update", 'module.application.aws_s3_object.file["shipments.zip"]')]
     finally:
         module.unlink()
 
@@ -70,7 +66,7 @@ def test_a_touched_package_is_no_change(platform: Platform) -> None:
     compiled = platform.jobs_dir / "shipments" / "__pycache__"
     compiled.mkdir()
     (compiled / "__init__.cpython-311.pyc").write_bytes(b"compiled")
-    assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+    assert platform.planned() == []
 
 
 def test_rules_that_emr_adds_to_its_groups_are_left_alone(platform: Platform) -> None:
@@ -79,7 +75,7 @@ def test_rules_that_emr_adds_to_its_groups_are_left_alone(platform: Platform) ->
     rule = {"IpProtocol": "tcp", "FromPort": 8443, "ToPort": 8443, "UserIdGroupPairs": [{"GroupId": group}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
     try:
-        assert terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir) == []
+        assert platform.planned() == []
     finally:
         ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[rule])
 
@@ -147,7 +143,7 @@ def test_a_missing_job_is_named(platform: Platform) -> None:
     job.rename(job.with_suffix(".away"))
     try:
         with pytest.raises(SetupError, match=r"data_generator\.py"):
-            terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+            platform.planned()
     finally:
         job.with_suffix(".away").rename(job)
 
@@ -173,4 +169,4 @@ def test_versions_that_differ_are_told(monkeypatch: pytest.MonkeyPatch, platform
     pinned = {**settings.versions(), "terraform": {"minimum": "1.10.0", "aws_provider": "5.99.1"}}
     monkeypatch.setattr(settings, "versions", lambda: pinned)
     with pytest.raises(SetupError, match=r"the AWS provider 5\.100\.0, versions\.toml for 5\.99\.1"):
-        terraform.plan(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+        platform.planned()
