@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from drydock.toolchain import plan
 
 WANTED = (3, 11)
-NEEDED_GIGABYTES = 4  # 1.9 when set up, and what a few days of data take
 
 
 def main() -> int:
@@ -43,12 +42,13 @@ def prepare(quiet: bool) -> int:
     from drydock.toolchain import plan
 
     paths = settings.Paths()
-    if not plan.pending(paths, plan.FOUNDATION + plan.STEPS):
+    todo = plan.pending(paths, plan.FOUNDATION + plan.STEPS)
+    if not todo:
         if not quiet:
             say(f"✓ Nothing to set up: all is in place in {paths.home}")
         return 0
     try:
-        look_at_ground(paths)
+        look_at_ground(paths, plan.needed_megabytes(paths, todo))
         with lock.setting_up(paths, lambda warning: say(f"! {warning}")):
             plan.carry_out(paths, plan.FOUNDATION, reporter())
     except DrydockError as error:
@@ -56,8 +56,9 @@ def prepare(quiet: bool) -> int:
     return hand_over(str(paths.environment("workspace") / "bin" / "drydock"))
 
 
-def look_at_ground(paths: "Paths") -> None:
-    """Raise SetupError when `DRYDOCK_HOME` is where nothing can be built. Changes nothing but making the folder."""
+def look_at_ground(paths: "Paths", needed_megabytes: int) -> None:
+    """Raise SetupError when `DRYDOCK_HOME` is where nothing can be built, or where there is no room for it. Changes
+    nothing but making the folder."""
     from drydock.errors import SetupError
 
     if any(character.isspace() for character in str(paths.home)):
@@ -67,15 +68,15 @@ def look_at_ground(paths: "Paths") -> None:
         )
     try:
         paths.home.mkdir(parents=True, exist_ok=True)
-        free_gigabytes = shutil.disk_usage(paths.home).free / 1e9
+        free_megabytes = shutil.disk_usage(paths.home).free / 1e6
     except OSError as error:
         raise SetupError(
             f"`{paths.home}` cannot be made: {error.strerror}. Set DRYDOCK_HOME to another folder."
         ) from None
-    if free_gigabytes < NEEDED_GIGABYTES:
+    if free_megabytes < needed_megabytes:
         raise SetupError(
-            f"`{paths.home}` has {free_gigabytes:.1f} GB left; {NEEDED_GIGABYTES} GB are needed. Make room, or set "
-            "DRYDOCK_HOME to a folder on another disk."
+            f"`{paths.home}` has {free_megabytes / 1e3:.2f} GB left; {needed_megabytes / 1e3:.2f} GB are needed. "
+            "Make room, or set DRYDOCK_HOME to a folder on another disk."
         )
 
 

@@ -9,7 +9,6 @@ from drydock.errors import DrydockError, SetupError
 from drydock.supervision import Supervisor
 from drydock.toolchain.stamps import Stamp, fingerprint
 
-FREE_DISK_BYTES = 3 * 1024**3  # a day of a million shipments, its tables, Spark's scratch and the logs
 SHOWN_DEVIATIONS = 5
 
 
@@ -42,10 +41,10 @@ def local_up() -> None:
 def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
     """What can be known to fail is said before anything is started."""
     paths.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(paths.home).free
-    if free < FREE_DISK_BYTES:
+    free_megabytes = shutil.disk_usage(paths.home).free / 1e6
+    if free_megabytes < settings.UP_MEGABYTES:
         raise SetupError(
-            f"`{paths.home}` has {free / 1024**3:.1f} GiB free, the platform needs {FREE_DISK_BYTES / 1024**3:.0f}. "
+            f"`{paths.home}` has {free_megabytes / 1e3:.1f} GB left; {settings.UP_MEGABYTES / 1e3:.1f} GB are needed. "
             "Make room, or set DRYDOCK_HOME to a folder on a larger disk."
         )
     for program in (
@@ -71,7 +70,7 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
 
     Returns whether there was something to do.
     """
-    applied = Stamp(paths.terraform / "applied.stamp", _described(paths))
+    applied = Stamp(terraform.applied_stamp(paths), _described(paths))
     deviations = terraform_state.deviations(paths, ports)
     if applied.matches and deviations == []:
         return False
@@ -103,7 +102,7 @@ def _note_platform(paths: settings.Paths, ports: settings.Ports) -> None:
     file = paths.run / "platform.json"
     if not file.exists():
         draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps({"port_offset": ports.offset, "started_at": time.time()}) + "\n")
+        draft.write_text(json.dumps({"port_offset": ports.offset}) + "\n")
         draft.replace(file)
 
 

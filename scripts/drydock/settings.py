@@ -19,6 +19,7 @@ LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
 HIGHEST_PORT_OFFSET = 65535 - 18080
+UP_MEGABYTES = 3_000  # to be free for `local-up`: a day of a million shipments, its tables, Spark's scratch, the logs
 
 
 def home() -> Path:
@@ -45,10 +46,6 @@ class Ports:
     @property
     def gateway(self) -> int:
         return 4566 + self.offset
-
-    @property
-    def kestra(self) -> int:
-        return 8080 + self.offset
 
     @property
     def emr(self) -> int:
@@ -167,7 +164,7 @@ class Paths:
 
 
 def running_platform() -> dict[str, Any]:
-    """What `local-up` noted about the platform that it started (`port_offset`, `started_at`); empty when none runs."""
+    """What `local-up` noted about the platform that it started (`port_offset`); empty when none runs."""
     try:
         noted: dict[str, Any] = json.loads((home() / "run" / "platform.json").read_text())
     except FileNotFoundError:

@@ -21,7 +21,8 @@ Progress = Callable[[str], None]
 class Step:
     """A part of the toolchain: `run` makes it and says in a few words what it made; `stamp` tells whether it is there.
 
-    `needs` names the steps whose product this one is made from.
+    `needs` names the steps whose product this one is made from; `megabytes` is what it takes of the disk at most, its
+    share of the caches included.
     """
 
     name: str
@@ -29,38 +30,51 @@ class Step:
     stamp: Callable[[settings.Paths], Stamp]
     run: Callable[[settings.Paths, Progress], str]
     needs: tuple[str, ...] = ()
+    megabytes: int = 0
 
 
-def _environment(name: str, title: str) -> Step:
+def _environment(name: str, title: str, megabytes: int) -> Step:
     def stamp(paths: settings.Paths) -> Stamp:
         return environments.stamp(paths, name)
 
     def run(paths: settings.Paths, progress: Progress) -> str:
         return environments.create(paths, name, progress)
 
-    return Step(name, title, stamp, run, needs=("uv",))
+    return Step(name, title, stamp, run, needs=("uv",), megabytes=megabytes)
 
 
 # The first two are made by `scripts/prepare.py`: the rest runs in the environment that they make.
 FOUNDATION = (
-    Step("uv", "uv", environments.uv_stamp, environments.fetch_uv),
-    _environment("workspace", "Workspace"),
+    Step("uv", "uv", environments.uv_stamp, environments.fetch_uv, megabytes=50),
+    _environment("workspace", "Workspace", megabytes=600),
 )
 STEPS = (
     Step("terraform", "Terraform", terraform.stamp, terraform.check),
-    Step("java", "Java", java.stamp, java.provide),
-    Step("jars", "Spark's jars", jars.stamp, jars.fetch),
-    _environment("spark", "Spark and the jobs' packages"),
-    _environment("gateway", "LocalStack"),
-    Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download),
+    Step("java", "Java", java.stamp, java.provide, megabytes=200),
+    Step("jars", "Spark's jars", jars.stamp, jars.fetch, megabytes=100),
+    _environment("spark", "Spark and the jobs' packages", megabytes=700),
+    _environment("gateway", "LocalStack", megabytes=350),
+    Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download, megabytes=100),
     Step("spark home", "SPARK_HOME", spark_home.stamp, spark_home.assemble, needs=("spark", "jars")),
-    Step("cds", "Class archive", cds.stamp, cds.make, needs=("spark home", "java")),
+    Step("cds", "Class archive", cds.stamp, cds.make, needs=("spark home", "java"), megabytes=200),
 )
+
+PROVIDER_MEGABYTES = 700  # Terraform's AWS provider, which the first `local-up` fetches
+BUILDING_MEGABYTES = 1_000  # uv's copies of pyspark, which comes as source; they are removed when it is installed
 
 
 def pending(paths: settings.Paths, steps: Iterable[Step]) -> list[Step]:
     """The steps whose product is missing or was made from something else than is there now."""
     return [step for step in steps if not step.stamp(paths).matches]
+
+
+def needed_megabytes(paths: settings.Paths, todo: Iterable[Step]) -> int:
+    """What has to be free on the disk before `todo` is begun: its products, and after a first set-up a first
+    `local-up`, so that nobody waits for the one and is refused the other."""
+    steps = list(todo)
+    first_up = 0 if paths.spark_home.exists() else settings.UP_MEGABYTES + PROVIDER_MEGABYTES
+    building = BUILDING_MEGABYTES if "spark" in {step.name for step in steps} else 0
+    return sum(step.megabytes for step in steps) + max(building, first_up)  # what is built is gone when all is up
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,18 @@
 import os
 import resource
 import runpy
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from drydock import settings
+from drydock.errors import SetupError
+from drydock.toolchain import plan
 
 SCRIPT = settings.REPOSITORY / "scripts" / "prepare.py"
 
@@ -48,6 +53,48 @@ def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path):
     assert result.returncode == 1
     assert "cannot be made" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+GIGABYTE = 1_000_000_000
+EVERYTHING = plan.FOUNDATION + plan.STEPS
+
+
+def look(home: Path, todo: Iterable[plan.Step]) -> None:
+    paths = settings.Paths(home)
+    runpy.run_path(str(SCRIPT))["look_at_ground"](paths, plan.needed_megabytes(paths, todo))
+
+
+def leave(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=int(gigabytes * GIGABYTE)))
+
+
+def test_a_first_set_up_asks_for_what_a_first_up_needs_after_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    leave(monkeypatch, 5.9)
+    with pytest.raises(SetupError, match=r"has 5\.90 GB left; 6\.00 GB are needed"):
+        look(tmp_path, EVERYTHING)
+    leave(monkeypatch, 6)
+    look(tmp_path, EVERYTHING)
+
+
+def test_what_local_up_asks_for_is_left_by_a_set_up():
+    made = sum(step.megabytes for step in EVERYTHING)
+    assert plan.needed_megabytes(settings.Paths(Path("/nowhere")), EVERYTHING) - made >= settings.UP_MEGABYTES
+
+
+def test_the_readme_says_what_is_asked_for():
+    readme = " ".join((settings.REPOSITORY / "README.md").read_text().split())
+    needed = plan.needed_megabytes(settings.Paths(Path("/nowhere")), EVERYTHING)
+    assert f"{needed / 1000:.0f} GB of free disk" in readme
+
+
+def test_what_is_there_already_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    settings.Paths(tmp_path).spark_home.mkdir()
+    todo = [step for step in EVERYTHING if step.name == "wheels"]
+    leave(monkeypatch, 0.2)
+    look(tmp_path, todo)
+    leave(monkeypatch, 0.05)
+    with pytest.raises(SetupError, match=r"has 0\.05 GB left; 0\.10 GB are needed"):
+        look(tmp_path, todo)
 
 
 def test_another_python_is_told_which_one_is_needed(
