@@ -13,6 +13,7 @@ from typing import Any
 
 from drydock import log_files, output, processes, settings
 from drydock.errors import SetupError
+from drydock.toolchain import network
 
 # Of the caller's environment: where things are, and what the way to a registry asks for.
 INHERITED = (
@@ -54,8 +55,12 @@ class Result:
 
 
 def environment(paths: settings.Paths) -> dict[str, str]:
-    """What Terraform sees of its caller's environment. A configuration file that is not there is left out."""
-    inherited = {name: os.environ[name] for name in INHERITED if os.environ.get(name)}
+    """What Terraform sees of its caller's environment. A configuration file that is not there is left out.
+
+    Terraform knows SSL_CERT_FILE alone: authorities that are named to others only are named to it as well.
+    """
+    callers = network.environment()
+    inherited = {name: callers[name] for name in INHERITED if callers.get(name)}
     configuration = os.environ.get("TF_CLI_CONFIG_FILE", "")
     if Path(configuration).is_file():
         inherited["TF_CLI_CONFIG_FILE"] = configuration

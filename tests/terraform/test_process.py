@@ -11,6 +11,7 @@ import pytest
 
 from drydock import settings, terraform_process
 from drydock.errors import SetupError
+from drydock.toolchain import network
 
 PLANNED = {"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0, "operation": "plan"}}
 BEGUN = {"type": "apply_start", "hook": {"action": "create", "resource": {"addr": "aws_vpc.this"}}}
@@ -129,6 +130,17 @@ def test_it_sees_an_allow_list_of_its_callers_environment(monkeypatch: pytest.Mo
     assert seen["SSL_CERT_FILE"] == "/authorities.pem"
     assert seen["CHECKPOINT_DISABLE"] == "1"
     assert seen["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"])
+def test_authorities_that_others_were_told_of_are_told_to_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for each in network.AUTHORITIES:
+        monkeypatch.delenv(each, raising=False)
+    assert "SSL_CERT_FILE" not in terraform_process.environment(settings.Paths(tmp_path))
+    monkeypatch.setenv(name, "/authorities.pem")
+    assert terraform_process.environment(settings.Paths(tmp_path))["SSL_CERT_FILE"] == "/authorities.pem"
 
 
 def test_only_a_configuration_that_exists_is_passed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
