@@ -18,7 +18,6 @@ variable "platform" {
 variable "bucket_prefix" {
   description = "Stands in front of every bucket's name: empty locally, on AWS something that nobody else has, as `acme-`."
   type        = string
-  default     = ""
 
   validation {
     condition     = var.bucket_prefix == "" || can(regex("^[a-z0-9][a-z0-9-]{0,38}-$", var.bucket_prefix))

@@ -1,3 +1,3 @@
-# The platform on AWS. bucket_prefix has no default that could be right: it is asked for when this profile is applied.
+# The platform on AWS. bucket_prefix has no value that could be right for all: Terraform asks for it.
 s3_use_path_style = false
 force_destroy     = false

@@ -1,4 +1,5 @@
 # The platform on one machine: AWS_ENDPOINT_URL leads to the local gateway.
+bucket_prefix     = ""
 s3_use_path_style = true
 force_destroy     = true
 

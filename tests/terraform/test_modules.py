@@ -49,6 +49,17 @@ def test_the_sources_are_formatted() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_the_buckets_prefix_is_empty_locally_and_asked_for_on_aws() -> None:
+    """A default would have AWS take the seed's names, which are everybody's."""
+    block = next(
+        text for text in "\n".join(sources("variables.tf")).split("\nvariable ") if "bucket_prefix" in text[:20]
+    )
+    assert "default" not in block.split("validation")[0]
+    profiles = terraform.CONFIGURATION / "profiles"
+    assert re.search(r'^bucket_prefix += ""$', (profiles / "local.tfvars").read_text(), re.MULTILINE)
+    assert not re.search(r"^bucket_prefix", (profiles / "aws.tfvars").read_text(), re.MULTILINE)
+
+
 def test_both_profiles_set_only_what_there_is() -> None:
     """A misspelt variable in a profile would only be a warning."""
     declared = {line.split('"')[1] for line in sources("variables.tf") if line.startswith("variable ")}
