@@ -9,6 +9,7 @@ import pytest
 
 from drydock import settings
 from drydock.toolchain import jars
+from drydock_emr import releases
 
 REQUIREMENTS = settings.REPOSITORY / "requirements"
 VERSIONS = tomllib.loads((settings.REPOSITORY / "versions.toml").read_text())
@@ -26,8 +27,12 @@ def jar_versions() -> dict[str, str]:
 
 
 def test_what_emr_reports_is_what_runs():
-    emr, ours = VERSIONS["emr"]["applications"], VERSIONS["jars"]
-    assert (emr["Spark"], emr["Hadoop"], emr["Delta"]) == (ours["spark"], ours["hadoop"], ours["delta"])
+    ours = VERSIONS["jars"]
+    assert releases.APPLICATIONS[VERSIONS["emr"]["release"]] == {
+        "Spark": ours["spark"],
+        "Hadoop": ours["hadoop"],
+        "Delta": ours["delta"],
+    }
 
 
 def test_spark_is_the_release_s():
