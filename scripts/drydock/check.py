@@ -1,12 +1,16 @@
 """`drydock check`: what can be said of the code without running it."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from drydock import output, settings
 from drydock.errors import DrydockError
 from drydock.toolchain import terraform
+
+MADE = {".git", ".drydock", ".terraform", "__pycache__"}  # folders that hold nothing of the sources
 
 
 def check() -> None:
@@ -38,11 +42,16 @@ def _checks() -> dict[str, list[str]]:
 
 
 def _shell_scripts() -> list[Path]:
-    """Every file of the repository that says of itself that a shell runs it."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=settings.REPOSITORY, capture_output=True, text=True, check=True).stdout
-    files = [Path(name) for name in names.split("\0") if name and (settings.REPOSITORY / name).is_file()]
-    return [file for file in files if _is_shell(settings.REPOSITORY / file)]
+    """Every file of the repository that says of itself that a shell runs it, relative to it."""
+    return [file.relative_to(settings.REPOSITORY) for file in _sources() if _is_shell(file)]
+
+
+def _sources() -> Iterator[Path]:
+    """All files of the checkout but for what was made there. Git is not asked: an unpacked archive has none."""
+    for folder, names, files in os.walk(settings.REPOSITORY):
+        kept = (name for name in names if name not in MADE and Path(folder, name).resolve() != settings.home())
+        names[:] = sorted(kept)
+        yield from (Path(folder, name) for name in sorted(files) if Path(folder, name).is_file())
 
 
 def _is_shell(file: Path) -> bool:
