@@ -1,9 +1,12 @@
 """The parts of a node that need no other process."""
 
+import asyncio
 import gzip
 import io
 import json
+import os
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -16,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drydock_emr.node import environment, s3
+from drydock_emr.node import lease as lease_module
 from drydock_emr.node.config import Config
 from drydock_emr.node.controller_log import ControllerLog
 from drydock_emr.node.credentials import CredentialsCache, CredentialsEndpoint
@@ -31,6 +35,7 @@ from drydock_emr.node.files import RESERVED_BYTES, read_json, reserve, write_res
 from drydock_emr.node.layout import NodeLayout, TenancyLayout, safe_name
 from drydock_emr.node.lease import Lease as LeaseOnDisk
 from drydock_emr.node.logs import Packed
+from drydock_emr.node.runner import identity
 from drydock_emr.node.s3 import S3Url
 from drydock_emr.node.step import Command, command_of, failure_details
 from drydock_emr.node.toolbox import SUDO
@@ -219,6 +224,26 @@ class TestEnvironment:
         assert "  A=b\n" in text
 
 
+@pytest.fixture
+def delayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LeaseOnDisk:
+    """A lease whose runner comes to life when there is a file `go`, by when it is late; its command makes `ran`."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nwhile [ ! -e "{tmp_path}/go" ]; do sleep 0.02; done\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(lease_module, "START_GRACE_SECONDS", -1)
+    lease = LeaseOnDisk(tmp_path, tmp_path)
+    lease.start(
+        ["touch", "ran"],
+        what="command that is late",
+        environment={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        stdout=tmp_path / "o",
+        stderr=tmp_path / "e",
+    )
+    return lease
+
+
 class TestLease:
     def test_is_never_started_twice(self, tmp_path: Path) -> None:
         (tmp_path / "spec.json").write_text("{}")
@@ -236,6 +261,26 @@ class TestLease:
     def test_meant_to_start_but_never_seen_has_vanished(self, tmp_path: Path) -> None:
         (tmp_path / "spec.json").write_text(json.dumps({"spawned_at": 0}))
         assert LeaseOnDisk(tmp_path, tmp_path).status().state is LeaseState.VANISHED
+
+    def test_a_runner_that_is_late_but_lives_is_waited_for(self, delayed: LeaseOnDisk) -> None:
+        assert delayed.status().state is LeaseState.STARTING
+        (delayed.folder / "go").touch()
+        status = asyncio.run(delayed.wait())
+        assert (status.state, status.exit_code) == (LeaseState.EXITED, 0)
+        assert (delayed.folder / "ran").exists()
+
+    def test_a_runner_that_comes_after_it_was_given_up_starts_nothing(self, delayed: LeaseOnDisk) -> None:
+        after_a_restart = LeaseOnDisk(delayed.folder, delayed.folder)
+        assert after_a_restart.status().state is LeaseState.VANISHED
+        (delayed.folder / "go").touch()
+        assert asyncio.run(delayed.wait()).state is LeaseState.VANISHED  # its parent, who sees it end
+        assert after_a_restart.status().state is LeaseState.VANISHED
+        assert not (delayed.folder / "ran").exists()
+
+    def test_a_runner_at_work_before_its_command_is_known_is_not_given_up(self, tmp_path: Path) -> None:
+        (tmp_path / "spec.json").write_text(json.dumps({"spawned_at": 0}))
+        (tmp_path / "runner.json").write_text(json.dumps(identity(os.getpid())))
+        assert LeaseOnDisk(tmp_path, tmp_path).status().state is LeaseState.STARTING
 
 
 class TestFiles:

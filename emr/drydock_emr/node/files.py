@@ -36,12 +36,20 @@ def reserve(path: Path) -> None:
 
 
 def write_reserved(path: Path, document: Any) -> None:
-    """Write a document of at most `RESERVED_BYTES` into the room reserved for it, whole or not at all."""
+    """Write a document of at most `RESERVED_BYTES` into the room reserved for it, whole or not at all.
+
+    Raises FileNotFoundError when the room was withdrawn, up to the last moment.
+    """
     placeholder = _placeholder(path)
     with placeholder.open("r+b", buffering=0) as file:
         file.write(json.dumps(document).encode().ljust(RESERVED_BYTES))
         os.fsync(file.fileno())
     placeholder.replace(path)
+
+
+def withdraw(path: Path) -> None:
+    """Take the room of a record away, so that it can be written no more; one that is written stays."""
+    _placeholder(path).unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any | None:

@@ -4,10 +4,12 @@ The folder tells the whole story, so a node that was killed and comes back reads
 
     nothing                  not started
     spec.json                meant to be started: from here on it is never started again
+    runner.json              about to be started, with the runner's pid and creation time (written by `runner`)
     process.json             started, with the pids and their creation times (written by `runner`)
     exit.json                ended, with its exit code (written by `runner`)
 
-spec.json without a living process and without exit.json: VANISHED.
+spec.json without a living process and without exit.json: VANISHED. Who finds that the runner does not come withdraws
+the room reserved for runner.json; a runner that comes all the same cannot write it, and starts nothing.
 """
 
 import asyncio
@@ -23,11 +25,11 @@ from pathlib import Path
 import psutil
 
 from drydock_emr.node import processes
-from drydock_emr.node.files import read_json, reserve, write_json
+from drydock_emr.node.files import read_json, reserve, withdraw, write_json
 from drydock_emr.node_protocol import LeaseState
 
 START_GRACE_SECONDS = 10.0
-"""How long after spec.json was written its runner may take to appear in process.json."""
+"""How long after spec.json was written a runner that is not this process's child may take to write runner.json."""
 
 POLL_SECONDS = 0.1
 
@@ -74,7 +76,7 @@ class Lease:
         if self.was_started:
             raise FileExistsError(f"The command in {self.folder} was started before and is never run again.")
         self._processes_folder.mkdir(parents=True, exist_ok=True)
-        for name in ("process.json", "exit.json"):
+        for name in ("runner.json", "process.json", "exit.json"):
             reserve(self.folder / name)
         write_json(
             self.folder / "spec.json",
@@ -100,16 +102,14 @@ class Lease:
         threading.Thread(target=self._runner.wait, name="runner", daemon=True).start()
 
     def status(self) -> Status:
-        """What the folder and the process table say now."""
+        """What the folder and the process table say now. Once VANISHED, the command is not started any more."""
         if (ended := self._ended()) is not None:
             return ended
         spec, process = read_json(self.folder / "spec.json"), read_json(self.folder / "process.json")
         if spec is None:
             return Status(LeaseState.STARTING)
         if process is None:
-            late = time.time() - float(spec["spawned_at"]) > START_GRACE_SECONDS
-            dead = self._runner is not None and self._runner.returncode is not None
-            gone = late or dead
+            gone = self._will_not_start(float(spec["spawned_at"]))
             return self._ended() or Status(LeaseState.VANISHED if gone else LeaseState.STARTING)
         started_at = float(process["started_at"])
         if self.runner() is not None:  # also while the command is gone and its exit code about to be written
@@ -154,6 +154,21 @@ class Lease:
     def kill(self, marker: Mapping[str, str] | None = None) -> None:
         """SIGKILL to every process of the tree until none is left. Blocks; the runner writes the exit code."""
         processes.end(lambda: self.tree(marker), grace_seconds=0)
+
+    def _will_not_start(self, spawned_at: float) -> bool:
+        """Of a command without process.json; makes sure of it where it says so.
+
+        A machine that is overloaded or was asleep keeps a runner waiting for any time, so lateness says something only
+        of a runner that cannot be looked at: a former node's that has not written runner.json.
+        """
+        if (runner := read_json(self.folder / "runner.json")) is not None:
+            return processes.find(runner["pid"], runner["create_time"]) is None
+        if self._runner is not None:
+            return self._runner.returncode is not None
+        if time.time() - spawned_at <= START_GRACE_SECONDS:
+            return False
+        withdraw(self.folder / "runner.json")
+        return not (self.folder / "runner.json").exists()  # written at the last moment: it was faster
 
     def _ended(self) -> Status | None:
         ended, process = read_json(self.folder / "exit.json"), read_json(self.folder / "process.json")

@@ -3,6 +3,8 @@
 It outlives the node. It reads `FOLDER/spec.json`, starts the command in a process group of its own, and writes down
 what a node that comes back needs to know, each file whole or not there:
 
+- `FOLDER/runner.json` {"pid", "create_time"} of itself, before the command is started; when there is no room left for
+  it, a node has given the command up meanwhile, and it is not started;
 - `FOLDER/process.json` {"runner": {"pid", "create_time"}, "child": {"pid", "create_time"}, "started_at"};
 - `FOLDER/exit.json` {"exit_code", "ended_at"}: negative codes are signals, as Python's subprocess counts;
 - `<processes>/<pid>.json` {"pid", "create_time", "what"} of itself, as long as it lives: who has to clean up after a
@@ -44,6 +46,10 @@ def main() -> None:
         write_json(registration, {**runner, "what": spec["what"]})
     _become_subreaper()
     try:
+        try:
+            write_reserved(folder / "runner.json", runner)
+        except FileNotFoundError:
+            sys.exit(f"The {spec['what']} was given up before its runner came to life; it is not started.")
         exit_code = _run(folder, spec, runner)
         write_reserved(folder / "exit.json", {"exit_code": exit_code, "ended_at": time.time()})
         _outlive_descendants()
