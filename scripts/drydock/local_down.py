@@ -9,7 +9,8 @@ def local_down() -> None:
     paths, ports = settings.Paths(), settings.Ports()
     with lock.exclusive(paths, "local-down"), startup.interruptible():
         held = contents.note_if_answering(paths, ports) if Supervisor(paths).is_running() else None
-        with output.stage("Ending the platform"):
+        # To its end: what an interrupt would ask for is what happens here, and half of it helps nobody.
+        with output.stage("Ending the platform"), startup.uninterrupted():
             ended = teardown.end_all(paths)
     if not ended:
         output.done("The platform does not run: nothing to end.")

@@ -12,7 +12,7 @@ from itertools import groupby
 from types import FrameType
 
 from drydock import output, ports, settings, teardown
-from drydock.errors import ServiceFailed
+from drydock.errors import ServiceFailed, Stopped
 from drydock.health import Unhealthy
 from drydock.services import Service
 from drydock.supervision import ProcessState, Supervisor, last_lines
@@ -80,6 +80,22 @@ def uninterrupted() -> Iterator[None]:
     """Clean up to the end, however often Ctrl-C is pressed."""
     with _handled_by(signal.SIG_IGN):
         yield
+
+
+@contextmanager
+def stoppable(sentence: str) -> Iterator[None]:
+    """For what only looks, so that nothing has to come to an end: a signal raises Stopped with `sentence`."""
+    stopped_by: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped_by.append(number)
+        raise KeyboardInterrupt  # and not Stopped: botocore takes every Exception for one of its own
+
+    try:
+        with _handled_by(stop):
+            yield
+    except KeyboardInterrupt:
+        raise Stopped(sentence, stopped_by[0] if stopped_by else signal.SIGINT) from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from datetime import date as calendar_date
 from rich import box
 from rich.table import Table
 
-from drydock import output, settings
+from drydock import output, settings, startup
 from drydock.day import DateOption, parse_date
 from drydock.errors import RunFailed
 from drydock.read_back import JOBS, Day, read
@@ -28,7 +28,10 @@ def show_day(
 
     `asked_rows` is how many raw rows were asked for, where that is known.
     """
-    with output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"):
+    with (
+        startup.stoppable(f"Stopped while reading {day} back. `make summary DATE={day}` does that once more."),
+        output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"),
+    ):
         found = read(paths, ports, day, run_id)
     output.show(_clusters(found))
     output.show(_rows(found))
