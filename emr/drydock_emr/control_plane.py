@@ -35,6 +35,9 @@ HOLD_SECONDS = 10.0
 TICK_SECONDS = 1.0
 """How often the clock alone may change something: lost nodes, idle clusters."""
 
+PAUSE_SECONDS = 10.0
+"""The clock, which is looked at with every tick, moves so far at once only when the machine slept or it was set."""
+
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +55,7 @@ class ControlPlane:
         self._log_push_seconds = log_push_seconds
         self._provisioning_timeout_seconds = provisioning_timeout_seconds
         self._clock = clock
-        self._started_at = clock()
+        self._started_at = self._looked_at = clock()
         self._reports: dict[str, Report] = {}
         self._last_seen: dict[str, float] = {}
         self._changed = asyncio.Event()
@@ -68,10 +71,12 @@ class ControlPlane:
     @contextmanager
     def changing(self) -> Iterator[tuple[Records, float]]:
         """A transaction for a caller's request, and the time; what follows from it is done within it."""
+        now = self._now()
         with self._store.transaction() as records:
-            yield records, self._clock()
-            self._reconcile(records)
-        self._wake()
+            yield records, now
+            self._reconcile(records, now)
+        if records.wrote:
+            self._wake()
 
     @contextmanager
     def reading(self) -> Iterator[Records]:
@@ -109,7 +114,7 @@ class ControlPlane:
 
     def reports(self) -> dict[str, Report]:
         """What each node last said of itself, by name; without those that are lost."""
-        now = self._clock()
+        now = self._now()
         return {name: report for name, report in self._reports.items() if not self._lost(name, now)}
 
     def cluster_served_by(self, node: str) -> Cluster | None:
@@ -142,10 +147,9 @@ class ControlPlane:
         return assignment.model_copy(update={"version": int.from_bytes(digest[:6], "big")})
 
     def _take(self, report: Report) -> None:
-        returned = self._reports.get(report.node)
-        self._reports[report.node] = report
-        self._last_seen[report.node] = self._clock()
-        with self._store.transaction() as records:
+        with self.changing() as (records, now):
+            self._reports[report.node] = report
+            self._last_seen[report.node] = now
             node = records.node(report.node)
             if node is None:
                 log.info("Node %s at %s joins the fleet", report.node, report.host)
@@ -153,12 +157,8 @@ class ControlPlane:
             elif (node.host, node.rpc_port) != (report.host, report.rpc_port):
                 log.info("Node %s moved from %s to %s", node.name, node.host, report.host)
                 node.host, node.rpc_port = report.host, report.rpc_port
-            self._reconcile(records)
-        if returned is None or _without_version(returned) != _without_version(report):
-            self._wake()
 
-    def _reconcile(self, records: Records) -> None:
-        now = self._clock()
+    def _reconcile(self, records: Records, now: float) -> None:
         nodes = records.nodes()
         lost = {node.name for node in nodes if self._lost(node.name, now)}
         reports = {name: report for name, report in self._reports.items() if name not in lost}
@@ -170,10 +170,22 @@ class ControlPlane:
                 change = f"{before[cluster.id]} → {cluster.state}"
                 log.info("Cluster %s (%s): %s. %s", cluster.id, cluster.name, change, cluster.reason_message)
 
+    def _now(self) -> float:
+        """The time. What passed while this process stood still, and so could hear nobody, is no node's silence."""
+        now = self._clock()
+        pause = now - self._looked_at
+        if abs(pause) > PAUSE_SECONDS:
+            log.warning("The clock moved by %.0f s at once; that does not count as the nodes' silence", pause)
+            self._started_at += pause
+            self._last_seen = {node: seen_at + pause for node, seen_at in self._last_seen.items()}
+        self._looked_at = now
+        return now
+
     def _lost(self, node: str, now: float) -> bool:
         return now - self._last_seen.get(node, self._started_at) > NODE_LOST_SECONDS
 
     def _wake(self) -> None:
+        """Have held requests looked into again: an assignment follows from the database alone."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -245,7 +257,3 @@ def _leases(cluster: Cluster, node: NodeRecord) -> tuple[Lease, ...]:
         for step in cluster.steps
         if step.state in LEASED_STEP_STATES
     )
-
-
-def _without_version(report: Report) -> Report:
-    return report.model_copy(update={"seen_version": 0})

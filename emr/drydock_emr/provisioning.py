@@ -6,6 +6,7 @@ are asked as EMR asks them: of EC2, in a session of the cluster's service role.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
@@ -17,7 +18,7 @@ from drydock_emr.control_plane import ControlPlane
 from drydock_emr.errors import ServiceUnavailable
 from drydock_emr.gateway import Gateway, RoleRefused
 from drydock_emr.state import transitions
-from drydock_emr.state.cluster import Cluster, ClusterState
+from drydock_emr.state.cluster import Cluster, ClusterState, InstanceGroup
 
 RETRY_SECONDS = 1.0
 
@@ -37,18 +38,19 @@ class Provisioning:
         self._endpoint_url = endpoint_url
 
     async def run(self) -> None:
-        """Until cancelled. A gateway that is away delays a validation, it does not decide it."""
+        """Until cancelled. A gateway or database that is away delays a validation, it does not decide it."""
         while True:
             cluster_id = await self._control_plane.to_validate.get()
             try:
                 await self._validate(cluster_id)
             except ServiceUnavailable as error:
                 log.warning("Cluster %s cannot be validated yet: %s", cluster_id, error)
-                await asyncio.sleep(RETRY_SECONDS)
-                self._control_plane.wants_validation(cluster_id)
             except Exception:
-                log.exception("The validation of cluster %s failed", cluster_id)
-                self._conclude(cluster_id, "The cluster could not be validated, by a fault of the local EMR.")
+                log.exception("Cluster %s cannot be validated yet", cluster_id)
+            else:
+                continue
+            await asyncio.sleep(RETRY_SECONDS)
+            self._control_plane.wants_validation(cluster_id)
 
     async def _validate(self, cluster_id: str) -> None:
         with self._control_plane.reading() as records:
@@ -56,15 +58,23 @@ class Provisioning:
             if cluster is None or cluster.state is not ClusterState.STARTING or cluster.validated:
                 return
             groups = list(cluster.groups)
+        self._conclude(cluster_id, await self._fault(cluster, groups))
+
+    async def _fault(self, cluster: Cluster, groups: Sequence[InstanceGroup]) -> str | None:
+        """Why the cluster cannot be provisioned, or None. Raises ServiceUnavailable when that cannot be known now."""
         try:
             for group in groups:
                 _check_instance_type(group.instance_type)
             session = await self._service_session(cluster)
             await asyncio.to_thread(self._check_network, cluster.request["Instances"], cluster.region, session)
         except Invalid as invalid:
-            self._conclude(cluster_id, str(invalid))
-        else:
-            self._conclude(cluster_id, None)
+            return str(invalid)
+        except ServiceUnavailable:
+            raise
+        except Exception:
+            log.exception("The validation of cluster %s failed", cluster.id)
+            return "The cluster could not be validated, by a fault of the local EMR."
+        return None
 
     def _conclude(self, cluster_id: str, fault: str | None) -> None:
         with self._control_plane.changing() as (records, now):

@@ -28,7 +28,7 @@ from drydock_emr import app
 from drydock_emr.config import Config
 from drydock_emr.node_protocol import Assignment, LeaseReport, LeaseState, NodeFailure, Phase, Report
 
-PROVISIONING_TIMEOUT_SECONDS = 3.0
+PROVISIONING_TIMEOUT_SECONDS = 5.0
 GATEWAY_SECRET = "gateway-secret-of-the-tests-0123456789"
 NODE_SECRET = "node-secret-of-the-tests-0123456789"
 ACCOUNT_ID = "000000000000"

@@ -8,7 +8,7 @@ from drydock_emr.state.cluster import Cluster, ClusterState
 from drydock_emr.state.fleet import NodeRecord
 
 PROVISIONING_TIMEOUT_SECONDS = 1200.0
-"""How long a cluster waits in STARTING for nodes."""
+"""How long a cluster waits in STARTING to be validated and for nodes."""
 
 
 def reconcile(
@@ -27,13 +27,15 @@ def reconcile(
     """
     queue_is_blocked = False
     for cluster in clusters:
-        if cluster.state is ClusterState.STARTING and cluster.validated:
-            if not queue_is_blocked and (instances := fleet.claim(cluster, nodes, reports, now)):
+        if cluster.state is ClusterState.STARTING:
+            may_claim = cluster.validated and not queue_is_blocked
+            if may_claim and (instances := fleet.claim(cluster, nodes, reports, now)):
                 transitions.place(cluster, instances)
             else:
-                queue_is_blocked |= _size(cluster) <= len(nodes)
+                queue_is_blocked |= cluster.validated and _size(cluster) <= len(nodes)
                 if now - cluster.created_at > provisioning_timeout_seconds:
-                    transitions.refuse(cluster, _out_of_capacity(cluster, nodes, provisioning_timeout_seconds), now)
+                    why = _out_of_capacity if cluster.validated else _not_validated
+                    transitions.refuse(cluster, why(cluster, nodes, provisioning_timeout_seconds), now)
         transitions.observe(cluster, reports, lost, _released(cluster, nodes, reports), now)
         transitions.advance(cluster, now)
         if cluster.state in {ClusterState.RUNNING, ClusterState.WAITING}:
@@ -52,6 +54,13 @@ def _out_of_capacity(cluster: Cluster, nodes: Sequence[NodeRecord], timeout_seco
     return (
         f"EC2 is out of capacity for {types}: {_size(cluster)} instances were asked for and the fleet has "
         f"{len(nodes)} nodes, of which too few were free for {timeout_seconds:.0f} seconds."
+    )
+
+
+def _not_validated(_cluster: Cluster, _nodes: Sequence[NodeRecord], timeout_seconds: float) -> str:
+    return (
+        f"The cluster could not be validated within {timeout_seconds:.0f} seconds, by a fault of the local EMR: "
+        "its log says which."
     )
 
 

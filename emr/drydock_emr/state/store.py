@@ -77,7 +77,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator["Records"]:
         """Records to read and change; committed at the end of the block, rolled back when it raises."""
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with _Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield Records(session)
 
     def check_writable(self) -> None:
@@ -92,8 +92,13 @@ class Store:
 class Records:
     """Clusters and nodes within one transaction."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: "_Session") -> None:
         self._session = session
+
+    @property
+    def wrote(self) -> bool:
+        """Whether something was written that was not so before; known once the transaction has ended."""
+        return self._session.wrote
 
     def add(self, record: Cluster | NodeRecord | SecurityConfiguration) -> None:
         self._session.add(record)
@@ -212,6 +217,18 @@ class Records:
 
     def node(self, name: str) -> NodeRecord | None:
         return self._session.get(NodeRecord, name)
+
+
+class _Session(Session):
+    """Keeps in mind whether it wrote anything: setting what is set already is no writing."""
+
+    wrote = False
+
+
+@event.listens_for(_Session, "before_flush")
+def _keep_in_mind(session: _Session, _context: Any, _instances: Any) -> None:
+    if session.new or session.deleted or any(map(session.is_modified, session.dirty)):
+        session.wrote = True
 
 
 class _EnumColumn(TypeDecorator[E], Generic[E]):
