@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from drydock import processes
-from tests.platform.platform_rig import NOT_ENDED, Platform, until
+from drydock.supervision import Supervisor
+from tests.platform.platform_rig import Platform, until
 
 pytestmark = pytest.mark.full
 
@@ -33,12 +34,11 @@ print("counted", context.parallelize(range(1000), 8).count())
 @pytest.fixture(autouse=True)
 def whole(platform: Platform) -> Iterator[None]:
     """Each test begins and ends with a platform that is whole and empty."""
-    _mend(platform)
+    up = platform.drydock("local-up")  # what was given up is started, and restarts are counted anew
+    assert up.returncode == 0, up.stdout
+    _end_all(platform)
     yield
-    living = platform.clusters()
-    if living:
-        platform.client("emr").terminate_job_flows(JobFlowIds=living)
-    until(lambda: not platform.clusters(), "all clusters to end")
+    _end_all(platform)
     platform.assert_nothing_runs()
 
 
@@ -237,7 +237,7 @@ def _kill(platform: Platform, service: str) -> None:
     """kill -9, and wait until the supervisor has started it again."""
     killed = platform.pid_of(service)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: platform.pid_of(service) not in (0, killed), f"{service} to be started again")
+    until(lambda: Supervisor(platform.paths).service_pids().get(service, killed) != killed, f"{service} to be back")
     until(lambda: _answers(platform.clusters), "EMR to answer")
 
 
@@ -258,8 +258,8 @@ def _stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def _mend(platform: Platform) -> None:
-    """Start what was given up, and count restarts anew."""
-    up = platform.drydock("local-up")
-    assert up.returncode == 0, up.stdout
-    assert platform.clusters(NOT_ENDED) == []
+def _end_all(platform: Platform) -> None:
+    living = platform.clusters()
+    if living:
+        platform.client("emr").terminate_job_flows(JobFlowIds=living)
+    until(lambda: not platform.clusters(), "all clusters to end", seconds=120)
