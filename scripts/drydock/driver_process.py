@@ -7,7 +7,6 @@ waited for: it ends its cluster before it ends itself.
 import json
 import os
 import queue
-import signal
 import subprocess
 import threading
 import time
@@ -18,13 +17,12 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from drydock import aws, log_files, output, settings, terraform
+from drydock import aws, interrupts, log_files, output, settings, terraform
 from drydock.day import Job
 
 # Where things are and how to print; everything else that the driver sees is set below.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE")
 ROLE_ARN = f"arn:aws:iam::{settings.ACCOUNT_ID}:role/kestra-role"  # as in terraform/modules/iam
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The endpoint is on this machine, and is restarted within seconds if it comes back at all.
 UNREACHABLE_SECONDS = 20
 # Nodes deliver logs every three seconds, and before a cluster has ended.
@@ -85,12 +83,8 @@ class Signals:
     @contextmanager
     def caught(self) -> Iterator["Signals"]:
         """Take the signals over for as long as the context lasts."""
-        previous = {number: signal.signal(number, self._note) for number in SIGNALS}
-        try:
+        with interrupts.handled_by(self._note):
             yield self
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def start(self, *args: Any, **kwargs: Any) -> "subprocess.Popen[str]":
         """Start a child; a signal that comes while it starts is passed on as well."""

@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 
-from drydock import contents, lock, output, secrets, services, settings, startup, terraform, terraform_state
+from drydock import contents, interrupts, lock, output, secrets, services, settings, startup, terraform, terraform_state
 from drydock.errors import DrydockError, SetupError
 from drydock.supervision import Supervisor
 from drydock.toolchain.stamps import Stamp, fingerprint
@@ -16,7 +16,7 @@ def local_up() -> None:
     """Bring the platform up as local processes; see `drydock.startup` for what a failure leaves behind."""
     paths, ports = settings.Paths(), settings.Ports()
     begun_at = time.monotonic()
-    with lock.exclusive(paths, "local-up"), startup.interruptible():
+    with lock.exclusive(paths, "local-up"), interrupts.interruptible():
         _preflight(paths, ports)
         for folder in (paths.data, paths.logs, paths.event_logs, paths.home / "nodes"):
             folder.mkdir(mode=0o700, exist_ok=True)

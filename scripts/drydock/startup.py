@@ -3,23 +3,20 @@
 What a start had begun is ended again when it fails or is interrupted, and what ran before is left alone.
 """
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import groupby
-from types import FrameType
 
-from drydock import output, ports, settings, teardown
-from drydock.errors import ServiceFailed, Stopped
+from drydock import interrupts, output, ports, settings, teardown
+from drydock.errors import ServiceFailed
 from drydock.health import Unhealthy
 from drydock.services import Service
 from drydock.supervision import ProcessState, Supervisor, last_lines
 
 POLL_SECONDS = 0.25
 SHOWN_LOG_LINES = 12
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DEAD_STATES = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
 
 
@@ -55,57 +52,10 @@ def bring_up(
         supervisor.record_processes()  # also what it has restarted by itself since the last time
         supervisor.forget_restarts()
     except BaseException:
-        with uninterrupted():
+        with interrupts.uninterrupted():
             _undo(supervisor, paths, is_new, started)
         raise
     return started
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C, and only the first of them all: the rest is for cleaning up."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in INTERRUPTS:
-            signal.signal(each, signal.SIG_IGN)
-        output.warn("Interrupted. What has begun comes to its end first; a moment.")
-        raise KeyboardInterrupt
-
-    with _handled_by(interrupt):
-        yield
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Clean up to the end, however often Ctrl-C is pressed."""
-    with _handled_by(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def stoppable(sentence: str) -> Iterator[None]:
-    """For what only looks, so that nothing has to come to an end: a signal raises Stopped with `sentence`."""
-    stopped_by: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped_by.append(number)
-        raise KeyboardInterrupt  # and not Stopped: botocore takes every Exception for one of its own
-
-    try:
-        with _handled_by(stop):
-            yield
-    except KeyboardInterrupt:
-        raise Stopped(sentence, stopped_by[0] if stopped_by else signal.SIGINT) from None
-
-
-@contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[None]:
-    previous = {number: signal.signal(number, handler) for number in INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, former in previous.items():
-            signal.signal(number, former)
 
 
 def _clear_leftovers(paths: settings.Paths) -> None:

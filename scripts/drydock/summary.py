@@ -6,7 +6,7 @@ from datetime import date as calendar_date
 from rich import box
 from rich.table import Table
 
-from drydock import output, settings, startup
+from drydock import interrupts, output, settings
 from drydock.day import DateOption, parse_date
 from drydock.errors import RunFailed
 from drydock.read_back import JOBS, Day, read
@@ -29,7 +29,7 @@ def show_day(
     `asked_rows` is how many raw rows were asked for, where that is known.
     """
     with (
-        startup.stoppable(f"Stopped while reading {day} back. `make summary DATE={day}` does that once more."),
+        interrupts.stoppable(f"Stopped while reading {day} back. `make summary DATE={day}` does that once more."),
         output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"),
     ):
         found = read(paths, ports, day, run_id)

@@ -11,8 +11,10 @@ import socketserver
 import subprocess
 import threading
 import time
+import weakref
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,7 @@ class ControlPlane:
         self._assignments: dict[str, Assignment] = {}
         self._changed = threading.Condition()
         self.port = free_port()
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._server: ThreadingHTTPServer | None = None
         self.come()
 
@@ -123,6 +126,11 @@ class ControlPlane:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
+            def get_request(self) -> tuple[socket.socket, Any]:
+                connection, address = super().get_request()
+                control_plane._connections.add(connection)
+                return connection, address
+
             def handle_error(self, *_: Any) -> None:
                 pass  # aborted requests are part of the protocol
 
@@ -130,10 +138,13 @@ class ControlPlane:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def leave(self) -> None:
-        """Be away: connections are refused."""
+        """Be away: connections are refused, and those that were kept open break."""
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Gateway:

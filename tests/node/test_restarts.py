@@ -90,6 +90,7 @@ def test_while_the_control_plane_is_away_steps_go_on(new_node: Callable[[str], N
     node = ready(new_node, "alone", "j-ALONE")
     node.lease("s-ALONE", "bash", "-c", RECORD)
     folder = node.scratch / "tenancy/lib/steps/s-ALONE"
+    node.await_lease("s-ALONE", LeaseState.RUNNING)  # nothing is news any more: the node waits on a kept connection
     wait_for((folder / "started").exists, "the step to run")
     node.control_plane.leave()
     try:

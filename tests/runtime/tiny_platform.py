@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from drydock import lock, output, processes, settings, startup
+from drydock import interrupts, lock, output, processes, settings, startup
 from drydock.errors import DrydockError
 from drydock.health import Unhealthy
 from drydock.ports import Listener
@@ -62,7 +62,7 @@ def main() -> None:
     paths = settings.Paths(Path(sys.argv[1]))
     services = [tiny(paths, **service) for service in json.loads(sys.argv[2])]
     try:
-        with lock.exclusive(paths, "local-up"), startup.interruptible():
+        with lock.exclusive(paths, "local-up"), interrupts.interruptible():
             startup.bring_up(paths, services)
     except DrydockError as error:
         output.fail(str(error))

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from drydock import local_down, settings, startup, summary, teardown
+from drydock import interrupts, local_down, settings, summary, teardown
 from drydock.errors import Stopped
 
 
@@ -15,7 +15,7 @@ def paths(tmp_path, monkeypatch) -> settings.Paths:
     return settings.Paths(tmp_path)
 
 
-@pytest.mark.parametrize("number", startup.INTERRUPTS)
+@pytest.mark.parametrize("number", interrupts.INTERRUPTS)
 def test_an_ending_platform_is_ended_to_the_end(number, paths, monkeypatch, capsys):
     ended = []
 
@@ -30,15 +30,15 @@ def test_an_ending_platform_is_ended_to_the_end(number, paths, monkeypatch, caps
     assert "Ended: gateway." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", startup.INTERRUPTS)
+@pytest.mark.parametrize("number", interrupts.INTERRUPTS)
 def test_a_signal_while_a_day_is_read_back_is_a_sentence(number, paths, monkeypatch):
     def read(*_):
         os.kill(os.getpid(), number)
         pytest.fail("it went on")
 
-    before = [signal.getsignal(each) for each in startup.INTERRUPTS]
+    before = [signal.getsignal(each) for each in interrupts.INTERRUPTS]
     monkeypatch.setattr(summary, "read", read)
     with pytest.raises(Stopped, match="`make summary DATE=2026-03-07`") as stopped:
         summary.summary("2026-03-07")
     assert stopped.value.exit_code == 128 + number
-    assert [signal.getsignal(each) for each in startup.INTERRUPTS] == before
+    assert [signal.getsignal(each) for each in interrupts.INTERRUPTS] == before
