@@ -53,7 +53,7 @@ def declare(paths: settings.Paths, ports: settings.Ports) -> tuple[Service, ...]
     """All services, in the order in which they start. Raises SetupError when the toolchain lacks something."""
     nodes = paths.nodes()
     return (
-        _gateway(paths, ports),
+        gateway(paths, ports),
         _emr(paths, ports),
         *(_node(node, len(nodes), paths, ports) for node in nodes),
         _history_server(paths, ports),
@@ -71,7 +71,8 @@ def base_environment(paths: settings.Paths) -> dict[str, str]:
     return {"PATH": SYSTEM_PATH, "PYTHONUNBUFFERED": "1", **inherited, processes.MARKER: processes.install_id(paths)}
 
 
-def _gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
+def gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
+    """LocalStack with drydock_gateway's plug-ins: S3, IAM, STS, EC2, and the way to EMR."""
     secret_files = secrets.Secrets(paths.secrets)
     data = paths.data / "gateway"
     temporary = data / "tmp"

@@ -3,11 +3,11 @@ is, which roles may be assumed) and nodes that speak the protocol but run nothin
 
 import hashlib
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -27,6 +27,8 @@ from starlette.routing import Route
 from drydock_emr import app
 from drydock_emr.config import Config
 from drydock_emr.node_protocol import Assignment, LeaseReport, LeaseState, NodeFailure, Phase, Report
+from tests import running
+from tests.running import free_port
 
 PROVISIONING_TIMEOUT_SECONDS = 5.0
 GATEWAY_SECRET = "gateway-secret-of-the-tests-0123456789"
@@ -36,19 +38,7 @@ NO_TLS = False  # nothing here is encrypted, and to read the authorities' certif
 SESSION = boto3.Session()  # one for all tests: it keeps the service's model, which takes long to read
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.01)
-    return value
+wait_for = partial(running.wait_for, seconds=10, pause=0.01)
 
 
 class Server:

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -28,6 +27,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from drydock.settings import Paths
+from tests.running import free_port
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -260,12 +260,6 @@ def make_gateway(home: Path, recorder: Recorder) -> Gateway:
     (home / "operator.json").write_text(json.dumps(operator))
     (home / "gateway.secret").write_text(recorder.secret)
     return Gateway(free_port(), home, operator, recorder.secret, recorder)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def session_token(secret: str, body: bytes, **changes: Any) -> str:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from drydock_emr.node_protocol import Daemons, Phase
+from tests import running
 from tests.node.rig import Node
 from tests.node.surroundings import ControlPlane, Door, Gateway
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("gateway") / "home")
-    yield gateway
-    gateway.stop()
+    with running.gateway(tmp_path_factory.mktemp("gateway")) as (paths, ports):
+        yield Gateway(paths, ports)
 
 
 @pytest.fixture(scope="session")

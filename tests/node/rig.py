@@ -31,9 +31,8 @@ from tests.node.surroundings import (
     PATHS,
     SPARK_SECRET,
     ControlPlane,
-    free_port,
-    wait_for,
 )
+from tests.running import free_port, wait_for
 
 
 @dataclass

@@ -3,33 +3,22 @@
 import gzip
 import io
 import json
-import os
-import secrets
 import select
 import socket
 import socketserver
-import subprocess
 import threading
-import time
 import weakref
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
-from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError
-
-from drydock.settings import Paths
-from drydock_emr.node_protocol import (
-    Assignment,
-    Daemons,
-    Report,
-)
+from drydock import aws
+from drydock.settings import Paths, Ports
+from drydock_emr.node_protocol import Assignment, Daemons, InstanceGroup, Report
+from tests.running import free_port
 
 PATHS = Paths()
 HOLD_SECONDS = 2.0
@@ -37,21 +26,14 @@ BUCKET = "node-tests"
 LOG_PUSH_SECONDS = 0.3
 NODE_SECRET = "node-secret-of-the-tests-0123456789"
 SPARK_SECRET = "spark-secret-of-the-tests-0123456789"
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
-    return value
+PRIMARY = InstanceGroup(
+    group_id="ig-1",
+    name="Primary",
+    role="MASTER",
+    market="ON_DEMAND",
+    instance_type="m5.xlarge",
+    requested_count=1,
+)
 
 
 class ControlPlane:
@@ -148,45 +130,15 @@ class ControlPlane:
 
 
 class Gateway:
-    """The gateway, with one bucket, and the session of a role that the nodes' programs act as."""
+    """A running gateway, with one bucket, and the session of a role that the nodes' programs act as."""
 
-    def __init__(self, home: Path) -> None:
-        home.mkdir(parents=True)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._operator = {"access_key_id": "AKIA" + "T" * 16, "secret_access_key": secrets.token_hex(20)}
-        for name, text in (("operator.json", json.dumps(self._operator)), ("gateway.secret", secrets.token_hex(20))):
-            (home / name).write_text(text)
-            (home / name).chmod(0o600)
-        (home / "tmp").mkdir()
-        environment = {
-            **{
-                "PATH": os.defpath,
-                "HOME": str(home),
-                "FILESYSTEM_ROOT": str(home / "files"),
-                "TMPDIR": str(home / "tmp"),
-            },
-            **{"GATEWAY_LISTEN": f"127.0.0.1:{self.port}", "SERVICES": "s3,iam,sts,ec2", "DISABLE_EVENTS": "1"},
-            **{"SKIP_SSL_CERT_DOWNLOAD": "1", "DNS_ADDRESS": "0", "DISABLE_CORS_CHECKS": "1"},
-            "DRYDOCK_OPERATOR_KEY_FILE": str(home / "operator.json"),
-            "DRYDOCK_GATEWAY_SECRET_FILE": str(home / "gateway.secret"),
-            "DRYDOCK_EMR_URL": "http://127.0.0.1:1",
-        }
-        self._log = (home / "log").open("wb")
-        self._process = subprocess.Popen(
-            [str(PATHS.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"],
-            env=environment,
-            cwd=home,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
+    def __init__(self, paths: Paths, ports: Ports) -> None:
+        self.port = ports.gateway
+        self.url = ports.gateway_url
+        self._client = partial(aws.operator_client, paths=paths, ports=ports)
         self.s3 = self._client("s3")
-        try:
-            wait_for(self._made_bucket, "the gateway to make a bucket", 90)
-            self.session = self._assume_role()
-        except BaseException:
-            self.stop()
-            raise
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.session = self._assume_role()
 
     def put(self, key: str, text: str) -> str:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
@@ -216,29 +168,6 @@ class Gateway:
         except self.s3.exceptions.NoSuchKey:
             return b""
         return gzip.decompress(body)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        self._log.close()
-
-    def _client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id=self._operator["access_key_id"],
-            aws_secret_access_key=self._operator["secret_access_key"],
-            config=BotoConfig(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
-        )
-
-    def _made_bucket(self) -> bool:
-        assert self._process.poll() is None, Path(self._log.name).read_text()[-3000:]
-        try:
-            self.s3.create_bucket(Bucket=BUCKET)
-        except (BotoCoreError, ClientError):
-            return False
-        return True
 
     def _assume_role(self) -> dict[str, str]:
         trust = {

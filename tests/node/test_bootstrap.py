@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from drydock_emr.node_protocol import BootstrapAction, Phase
 from tests.node.rig import Node
-from tests.node.surroundings import BUCKET, Gateway, wait_for
+from tests.node.surroundings import BUCKET, Gateway
+from tests.running import wait_for
 
 # Makes a wheel as a job's lock would name it, and installs it as the platform's bootstrap action does.
 INSTALL_A_WHEEL = r"""#!/bin/bash

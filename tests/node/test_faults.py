@@ -19,7 +19,8 @@ import pytest
 
 from drydock_emr.node_protocol import CancelOption, LeaseState, Phase
 from tests.node.rig import Node
-from tests.node.surroundings import BUCKET, ControlPlane, Door, Gateway, wait_for
+from tests.node.surroundings import BUCKET, ControlPlane, Door, Gateway
+from tests.running import wait_for
 
 ONCE = "echo run >> {runs}; echo before; touch ready; while [ ! -e go ]; do sleep 0.1; done; echo after; exit 4"
 

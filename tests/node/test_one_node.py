@@ -14,9 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from drydock_emr.node_protocol import Configuration, Daemons, InstanceGroup, LeaseReport, Phase
+from drydock_emr.node_protocol import Configuration, Daemons, LeaseReport, Phase
 from tests.node.rig import Node
-from tests.node.surroundings import BUCKET, ControlPlane, Gateway, wait_for
+from tests.node.surroundings import BUCKET, PRIMARY, ControlPlane, Gateway
+from tests.running import wait_for
 
 # A minute and a half of processor time; what is mapped, refused and told is tested by its parts as well.
 pytestmark = pytest.mark.full
@@ -82,17 +83,9 @@ def one(tmp_path_factory: pytest.TempPathFactory, control_plane: ControlPlane, g
     try:
         node.await_report(lambda report: report.phase is Phase.IDLE, "to be IDLE", 120)
         exports = Configuration(classification="export", properties={"FROM_SPARK_ENV": "a value"})
-        alone = InstanceGroup(
-            group_id="ig-1",
-            name="Primary",
-            role="MASTER",
-            market="ON_DEMAND",
-            instance_type="m5.xlarge",
-            requested_count=1,
-        )
         node.join(
             CLUSTER,
-            groups=(alone,),
+            groups=(PRIMARY,),
             configurations=(
                 Configuration(classification="spark-env", configurations=(exports,)),
                 Configuration(classification="spark-defaults", properties={"spark.executor.memory": "1g"}),

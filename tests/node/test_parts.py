@@ -40,7 +40,7 @@ from drydock_emr.node.s3 import S3Url
 from drydock_emr.node.step import Command, command_of, failure_details
 from drydock_emr.node.toolbox import SUDO
 from drydock_emr.node_protocol import Lease, LeaseState
-from tests.node.surroundings import free_port
+from tests.running import free_port
 
 MASTER = "spark://127.0.0.11:7077"
 SCRIPT_RUNNER = "s3://us-east-1.elasticmapreduce/libs/script-runner/script-runner.jar"

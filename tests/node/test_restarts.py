@@ -8,7 +8,8 @@ import psutil
 
 from drydock_emr.node_protocol import LeaseState, Phase
 from tests.node.rig import Node
-from tests.node.surroundings import Gateway, wait_for
+from tests.node.surroundings import Gateway
+from tests.running import wait_for
 
 RECORD = "echo run >> runs; touch started; while [ ! -e go ]; do sleep 0.1; done; exit 3"
 

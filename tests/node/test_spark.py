@@ -10,7 +10,8 @@ import pytest
 
 from drydock_emr.node_protocol import BootstrapAction, CancelOption, Configuration, LeaseState, Phase
 from tests.node.rig import Node
-from tests.node.surroundings import BUCKET, PATHS, SPARK_SECRET, Gateway, wait_for
+from tests.node.surroundings import BUCKET, PATHS, SPARK_SECRET, Gateway
+from tests.running import wait_for
 
 CLUSTER = "j-SPARK"
 STEP_SECONDS = 180  # a driver alone takes 20 s on two busy cores

@@ -8,7 +8,8 @@ import pytest
 
 from drydock_emr.node_protocol import CancelOption, Configuration, InstanceGroup, LeaseState, Phase
 from tests.node.rig import Node
-from tests.node.surroundings import BUCKET, Gateway, wait_for
+from tests.node.surroundings import BUCKET, PRIMARY, Gateway
+from tests.running import wait_for
 
 
 @pytest.fixture
@@ -141,14 +142,7 @@ def test_examples_that_are_not_published_are_named(master: Node, gateway: Gatewa
 
 def test_emrs_paths_are_below_one_folder(new_node: Callable[[str], Node], gateway: Gateway) -> None:
     groups = (
-        InstanceGroup(
-            group_id="ig-1",
-            name="Primary",
-            role="MASTER",
-            market="ON_DEMAND",
-            instance_type="m5.xlarge",
-            requested_count=1,
-        ),
+        PRIMARY,
         InstanceGroup(
             group_id="ig-2", name="Core", role="CORE", market="SPOT", instance_type="r5.xlarge", requested_count=2
         ),

@@ -7,23 +7,24 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import psutil
 from botocore.exceptions import ClientError
 
 from drydock import aws, processes, settings
 from drydock.supervision import Supervisor
+from tests.running import wait_for
 
-T = TypeVar("T")
 DEADLINE_SECONDS = 600
 NOT_ENDED = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
 # What only a step has: spark-submit's JVM, its executors, and the programs that they run.
 STEP_MARKS = ("SparkSubmit", "CoarseGrainedExecutorBackend", "pyspark.daemon", "data_generator", "data_processor")
+
+until = partial(wait_for, seconds=DEADLINE_SECONDS, pause=0.1)
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Platform:
         process = subprocess.Popen(
             [sys.executable, "-m", "drydock.cli", *arguments],
             cwd=settings.REPOSITORY,
-            env=self._environment() | environment,
+            env=self.environment | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -200,18 +201,10 @@ class Platform:
         assert self.clusters() == []
         until(lambda: not self.step_processes(), "the step's processes to be gone", seconds=15)
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
         return os.environ | {
             "DRYDOCK_HOME": str(self.paths.home),
             "DRYDOCK_PORT_OFFSET": str(self.ports.offset),
             "COLUMNS": "80",
         }
-
-
-def until(find: Callable[[], T], what: str, seconds: float = DEADLINE_SECONDS) -> T:
-    """Wait until `find` finds something true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := find()):
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.1)
-    return found

@@ -7,21 +7,22 @@ from pathlib import Path
 import pytest
 
 from drydock import processes, settings
+from drydock.test import NOT_INHERITED
 
 pytestmark = pytest.mark.full
 
 PORT_OFFSET = 25_000
 SECONDS = 1800
-# What this run of the tests has set for itself.
-OWN = ("DRYDOCK_", "AWS_", "JAVA_HOME", "SPARK_", "PYSPARK_", "PYTEST_", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS")
+# What this run of the tests has set for itself, and what is never let into one.
+OWN = ("DRYDOCK_", "JAVA_HOME", "PYSPARK_", "VIRTUAL_ENV", *NOT_INHERITED)
 
 
 def test_make_demo_is_all_it_takes(tmp_path: Path) -> None:
     clone = tmp_path / "drydock"
     subprocess.run(["git", "clone", "--quiet", str(settings.REPOSITORY), str(clone)], check=True)
     made = str(settings.home())
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    environment |= {
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(OWN)},
         "PATH": os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if made not in folder),
         "DRYDOCK_PORT_OFFSET": str(PORT_OFFSET),
         **{name: os.environ[name] for name in ("AWS_CA_BUNDLE",) if name in os.environ},

@@ -1,6 +1,5 @@
 """`submit` of programs that the platform knows nothing of: one that does its work, and one that fails."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,12 +55,7 @@ def _submit(platform: Platform, job: str, args: str) -> "subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-m", "drydock.cli", "submit", f"--job={job}", f"--args={args}"],
         cwd=settings.REPOSITORY,
-        env=os.environ
-        | {
-            "DRYDOCK_HOME": str(platform.paths.home),
-            "DRYDOCK_PORT_OFFSET": str(platform.ports.offset),
-            "COLUMNS": "80",
-        },
+        env=platform.environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from drydock import aws, contents, processes, settings, terraform
+from tests.running import wait_for
 
 INSTALLED = settings.Paths()
 PORT_OFFSET = 21_000
@@ -88,13 +89,6 @@ def start_step(paths, ports, command):
         },
         Steps=[{"Name": "sleep", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": command}}],
     )
-
-
-def wait_for(condition, what, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.2)
 
 
 def test_everything_is_healthy_with_two_workers_alive(drydock):
@@ -180,7 +174,7 @@ def test_down_ends_a_running_step_and_what_it_started(drydock, home):
     def is_ours(process):
         return (process.info["environ"] or {}).get(processes.MARKER) == processes.install_id(paths)
 
-    wait_for(lambda: len(sleeping()) == 2, "the step's start")
+    wait_for(lambda: len(sleeping()) == 2, "the step's start", seconds=120)
 
     down = drydock("local-down")
 

@@ -16,13 +16,7 @@ from tiny_platform import alive, notes, tiny
 from drydock import processes, startup, teardown
 from drydock.errors import DrydockError, PortTaken, ServiceFailed
 from drydock.supervision import Supervisor, socket_path
-
-
-def wait_for(condition, what, seconds=15):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
+from tests.running import wait_for
 
 
 def test_a_wave_begins_when_the_one_before_is_healthy(paths, free_ports):
@@ -111,7 +105,7 @@ def test_a_failed_start_leaves_alone_what_ran_before(paths, free_ports):
     supervisor = Supervisor(paths)
     supervisor.launch([first, slow, third])
     supervisor.start(first)
-    wait_for(lambda: (paths.home / "first.notes").exists(), "first's start")
+    wait_for(lambda: (paths.home / "first.notes").exists(), "first's start", seconds=15)
 
     with pytest.raises(ServiceFailed, match="slow was not healthy"):
         startup.bring_up(paths, [first, slow, third])
@@ -156,7 +150,7 @@ def test_an_interrupted_start_ends_what_it_started(paths, free_ports, number):
     ]
     command = [sys.executable, tiny_platform.__file__, str(paths.home), json.dumps(services)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as starting:
-        wait_for(lambda: (paths.logs / "slow.log").exists(), "the second wave")
+        wait_for(lambda: (paths.logs / "slow.log").exists(), "the second wave", seconds=15)
         starting.send_signal(number)
         starting.send_signal(signal.SIGINT)  # an impatient second Ctrl-C does not stop the cleaning up
         said = starting.communicate(timeout=30)[0]
@@ -175,7 +169,7 @@ def test_a_crashed_service_is_started_again(paths, free_ports):
 
     os.kill(crashed, signal.SIGKILL)
 
-    wait_for(lambda: notes(paths, "first")["pid"] != crashed, "the restart")
+    wait_for(lambda: notes(paths, "first")["pid"] != crashed, "the restart", seconds=15)
     tiny_platform.answers(free_ports[0])
 
 

@@ -1,12 +1,9 @@
 """A gateway of the tests' own, and the platform applied to it once, with an interrupt in the midst of it."""
 
-import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from drydock import aws, health, secrets, settings, terraform, terraform_process
-
-START_SECONDS = 90
-INSTALLED = settings.Paths()  # where the environments are
+from drydock import aws, settings, terraform, terraform_process
+from tests import running
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,26 @@ class Platform:
 
 
 @pytest.fixture(scope="session")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> settings.Paths:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[settings.Paths, settings.Ports]]:
+    with running.gateway(tmp_path_factory.mktemp("home")) as paths_and_ports:
+        yield paths_and_ports
+
+
+@pytest.fixture(scope="session")
+def paths(gateway: tuple[settings.Paths, settings.Ports]) -> settings.Paths:
     """A DRYDOCK_HOME with secrets and with stand-ins for the jobs' wheels: Terraform only carries them."""
-    paths = settings.Paths(tmp_path_factory.mktemp("home"))
-    secrets.ensure(paths)
+    paths, _ = gateway
     paths.wheels.mkdir()
     (paths.wheels / "example-1.0-py3-none-any.whl").write_bytes(b"a wheel")
     (paths.wheels / "requirements.txt").write_text("example==1.0\n")
     return paths
+
+
+@pytest.fixture(scope="session")
+def ports(gateway: tuple[settings.Paths, settings.Ports]) -> settings.Ports:
+    """Where a gateway runs, and nothing else."""
+    _, ports = gateway
+    return ports
 
 
 @pytest.fixture(scope="session")
@@ -65,48 +72,6 @@ def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "shipments").mkdir()
     (folder / "shipments" / "__init__.py").write_text('"""The jobs\' package."""\n')
     return folder
-
-
-@pytest.fixture(scope="session")
-def ports(paths: settings.Paths) -> Iterator[settings.Ports]:
-    """A running gateway, and nothing else, at a free port."""
-    with socket.socket() as free:
-        free.bind((settings.LOOPBACK, 0))
-        ports = settings.Ports(offset=free.getsockname()[1] - 4566)
-    spool = paths.data / "gateway" / "tmp"
-    spool.mkdir(parents=True)
-    log = paths.home / "gateway.log"
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [str(INSTALLED.environment("gateway") / "bin" / "python"), "-m", "localstack.runtime.main"],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": os.environ["HOME"],
-                "GATEWAY_LISTEN": f"{settings.LOOPBACK}:{ports.gateway}",
-                "SERVICES": "s3,iam,sts,ec2",
-                "DISABLE_EVENTS": "1",
-                "SKIP_SSL_CERT_DOWNLOAD": "1",
-                "DNS_ADDRESS": "0",
-                "DISABLE_CORS_CHECKS": "1",
-                "FILESYSTEM_ROOT": str(spool.parent),
-                "TMPDIR": str(spool),
-                "DRYDOCK_OPERATOR_KEY_FILE": str(secrets.Secrets(paths.secrets).operator_key),
-                "DRYDOCK_GATEWAY_SECRET_FILE": str(secrets.Secrets(paths.secrets).gateway),
-                "DRYDOCK_EMR_URL": ports.emr_url,
-            },
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        _await_health(process, paths, ports, log)
-        yield ports
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @dataclass(frozen=True)
@@ -154,16 +119,3 @@ def interrupted(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) ->
 @pytest.fixture(scope="session")
 def platform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path, interrupted: Interrupted) -> Platform:
     return Platform(paths, ports, jobs_dir, terraform.apply(paths, ports, jobs_dir=jobs_dir))
-
-
-def _await_health(process: "subprocess.Popen[bytes]", paths: settings.Paths, ports: settings.Ports, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            health.gateway(paths, ports)
-        except health.Unhealthy as reason:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"The gateway did not come up ({reason}):\n{log.read_text()[-3000:]}")
-            time.sleep(0.2)
-        else:
-            return
