@@ -113,7 +113,7 @@ class Result:
 def main() -> None:
     arguments = _arguments()
     history = f"{arguments.clusters} clusters, {arguments.clusters * STEPS_IN_A_CLUSTER:,} steps"
-    print(f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}; {history}.\n")
+    print(f"{machine()}; {history}; load average {os.getloadavg()[0]:.1f} at first.\n")
     print("| server | load | p50 ms | p99 ms | requests/s | errors | memory MiB |")
     print("|---|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory(prefix="drydock-bench-") as folder:
@@ -122,6 +122,15 @@ def main() -> None:
         if arguments.moto:
             with moto(arguments.moto, Path(folder)) as server:
                 measure(server, arguments)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{os.cpu_count()} cores, {processor}, Python {platform.python_version()}"
 
 
 def measure(server: Server, arguments: argparse.Namespace) -> None:
@@ -343,13 +352,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two looks of a polling client")
     return parser.parse_args()
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

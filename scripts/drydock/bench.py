@@ -1,7 +1,7 @@
-"""`drydock bench`: how fast the local EMR's API answers, beside moto's server. Prints a Markdown table.
+"""`drydock bench`: how fast the local EMR is. Prints Markdown tables; docs/benchmarks.md says what they mean.
 
-The measuring is `bench/emr_api.py`'s; here is what it needs: an environment with moto, which nothing else uses and
-which is therefore made by this verb alone.
+The measuring is done by the programs in `bench/`; here is what they need: an environment with moto, which nothing else
+uses and which is therefore made by this verb alone.
 """
 
 import subprocess
@@ -11,16 +11,21 @@ from drydock.errors import DrydockError
 from drydock.toolchain import environments
 
 MOTO = "moto"
-PROGRAM = settings.REPOSITORY / "bench" / "emr_api.py"
 
 
 def bench() -> None:
-    """Measure the EMR API under 50 polling clients with a big history."""
+    """Measure clusters and steps on a platform of their own, then the EMR API under 50 polling clients."""
     paths = settings.Paths()
     if not environments.stamp(paths, MOTO).matches:
         with output.stage("Making the environment `moto`"):
             environments.create(paths, MOTO, lambda _: None)
-    python, moto = paths.environment("workspace") / "bin" / "python", paths.environment(MOTO) / "bin" / "moto_server"
-    result = subprocess.run([str(python), str(PROGRAM), "--moto", str(moto)], check=False)
+    moto = paths.environment(MOTO) / "bin" / "moto_server"
+    _run(paths, "clusters.py")
+    _run(paths, "emr_api.py", "--moto", str(moto))
+
+
+def _run(paths: settings.Paths, program: str, *arguments: str) -> None:
+    python = paths.environment("workspace") / "bin" / "python"
+    result = subprocess.run([python, settings.REPOSITORY / "bench" / program, *arguments], check=False)
     if result.returncode != 0:
-        raise DrydockError(f"`{PROGRAM.relative_to(settings.REPOSITORY)}` ended with {result.returncode}; see above.")
+        raise DrydockError(f"`bench/{program}` ended with {result.returncode}; see above.")

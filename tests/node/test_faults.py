@@ -49,7 +49,7 @@ class TestSteps:
         node.cancel("s-DEAF", CancelOption.SEND_INTERRUPT)
         stdout = "logs/j-DEAF/steps/s-DEAF/stdout.gz"
         wait_for(lambda: "heard" in gateway.log(stdout), "SIGTERM to have come and been ignored")
-        assert node.lease_report("s-DEAF").state is LeaseState.RUNNING
+        node.await_lease("s-DEAF", LeaseState.RUNNING)
         node.cancel("s-DEAF", CancelOption.TERMINATE_PROCESS)
         report = node.await_lease("s-DEAF", seconds=10)
         assert (report.state, report.exit_code) == (LeaseState.EXITED, -9)

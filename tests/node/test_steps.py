@@ -47,7 +47,7 @@ def test_logs_arrive_while_the_step_runs(master: Node, gateway: Gateway) -> None
     master.lease("s-SLOW", "bash", "-c", "echo early; while [ ! -e go ]; do sleep 0.1; done; echo late")
     stdout = "logs/j-STEPS/steps/s-SLOW/stdout.gz"
     await_log(gateway, stdout, "early")
-    assert master.lease_report("s-SLOW").state is LeaseState.RUNNING
+    master.await_lease("s-SLOW", LeaseState.RUNNING)  # a log can overtake the report
     (master.scratch / "tenancy/lib/steps/s-SLOW/go").touch()
     assert master.await_lease("s-SLOW").exit_code == 0
     assert await_log(gateway, stdout, "late") == "early\nlate\n"

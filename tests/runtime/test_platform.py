@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from drydock import aws, contents, processes, settings, terraform
+from drydock.second_home import borrow_toolchain
 from tests.running import wait_for
 
 INSTALLED = settings.Paths()
@@ -43,9 +44,7 @@ def home(tmp_path_factory):
     """A home with a blank in its path that borrows the toolchain of the real one."""
     home = tmp_path_factory.mktemp("platform") / "dry dock"
     home.mkdir()
-    for name in ("envs", "spark", "tools", "wheels", "cds"):
-        if (INSTALLED.home / name).exists():
-            (home / name).symlink_to(INSTALLED.home / name)
+    borrow_toolchain(home)
     return home
 
 
