@@ -47,5 +47,5 @@ test: setup ## Run the tests; no Docker needed
 	@$(DRYDOCK) test
 test-full: setup ## Run the tests, the long ones too
 	@$(DRYDOCK) test --full
-bench: setup ## Measure the EMR API under 50 polling clients, beside moto's server
+bench: setup ## Measure clusters and steps, and the EMR API under 50 polling clients beside moto
 	@$(DRYDOCK) bench
