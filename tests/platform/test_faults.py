@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,25 @@ def whole(platform: Platform) -> Iterator[None]:
     yield
     _end_all(platform)
     platform.assert_nothing_runs()
+
+
+@pytest.fixture
+def small_scratch(place: Platform) -> Iterator[Platform]:
+    """A platform that is up, whose first node has a scratch of 48 MiB: a file system of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system takes root")
+    scratch = place.paths.nodes()[0].scratch
+    scratch.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "drydock-test", str(scratch)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.strip()}")
+    try:
+        up = place.drydock("local-up")
+        assert up.returncode == 0, up.stdout
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(scratch)], check=True)
 
 
 @pytest.fixture
@@ -184,6 +204,25 @@ def test_a_bootstrap_action_that_hangs_ends_with_its_cluster(platform: Platform)
     platform.client("emr").terminate_job_flows(JobFlowIds=[cluster_id])
     platform.await_cluster(cluster_id, "TERMINATED")
     assert not _said(platform, "sleep 0.1")
+
+
+def test_a_full_scratch_fails_its_steps_and_is_clean_for_the_next_cluster(small_scratch: Platform) -> None:
+    platform = small_scratch
+    cluster_id = _waiting(platform)
+    fills = platform.add_step(cluster_id, "bash", "-c", "echo filling; cat /dev/zero > ~/filling; exit 5")
+    comes_too_late = platform.add_step(cluster_id, "bash", "-c", "echo never")
+    assert platform.await_step(cluster_id, fills)["Status"]["State"] == "FAILED"
+    status = platform.await_step(cluster_id, comes_too_late)["Status"]
+    assert status["State"] == "FAILED"
+    assert "No space left on device" in status["FailureDetails"]["Message"]
+    platform.await_log(cluster_id, f"steps/{fills}/stdout", "filling")
+    platform.client("emr").terminate_job_flows(JobFlowIds=[cluster_id])
+    platform.await_cluster(cluster_id, "TERMINATED")
+    following = _waiting(platform)
+    step_id = platform.add_step(following, "bash", "-c", "echo clean")
+    assert platform.await_step(following, step_id)["Status"]["State"] == "COMPLETED"
+    platform.await_log(following, f"steps/{step_id}/stdout", "clean")
+    _end_all(platform)
 
 
 def _waiting(platform: Platform) -> str:
