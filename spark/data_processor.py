@@ -1,6 +1,7 @@
-"""Turn a day of raw shipments into the five tables and the quarantine.
+r"""Turn a day of raw shipments into the five tables and the quarantine.
 
-    spark-submit --py-files shipments.zip data_processor.py --date 2026-01-31 --source s3://… --target s3://…
+    spark-submit --py-files shipments.zip --jars delta-log-store.jar data_processor.py --date 2026-01-31 \
+        --source s3://… --target s3://…
 
 Reads `<source>/ship_date=<date>/` as its manifest describes it; replaces the date's rows of the Delta tables
 `<target>/{carrier_performance,cost_analysis,daily_trends,route_efficiency,warehouse_demand}` and

@@ -116,5 +116,6 @@ module "application" {
   platform_config = module.emr.platform_config
   jobs_dir        = var.jobs_dir
   package_archive = var.package_archive
+  log_store       = var.log_store
   wheels_dir      = var.wheels_dir
 }

@@ -153,6 +153,11 @@ variable "package_archive" {
   type        = string
 }
 
+variable "log_store" {
+  description = "The path of delta-log-store.jar: how Delta commits to S3, compiled by what sets the project up."
+  type        = string
+}
+
 variable "wheels_dir" {
   description = "The folder of the jobs' wheels and of requirements.txt, which holds their hashes."
   type        = string

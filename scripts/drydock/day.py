@@ -28,6 +28,7 @@ class Job:
 def jobs(day: date, rows: int) -> tuple[Job, Job]:
     """Generation and processing of a day, each on a cluster of its own."""
     submit = ("spark-submit", "--py-files", "{application_uri}/shipments.zip")
+    log_store = ("--jars", "{application_uri}/delta-log-store.jar")
     generator = ("{application_uri}/data_generator.py", "--date", "{date}", "--rows", str(rows))
     processor = ("{application_uri}/data_processor.py", "--date", "{date}", "--source", "{source_uri}")
     return (
@@ -41,7 +42,7 @@ def jobs(day: date, rows: int) -> tuple[Job, Job]:
             "data-processing",
             f"Processing {day}",
             f"Processed {day}",
-            (*submit, *processor, "--target", "{output_uri}"),
+            (*submit, *log_store, *processor, "--target", "{output_uri}"),
         ),
     )
 

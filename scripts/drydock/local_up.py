@@ -91,9 +91,9 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
 
 
 def _described(paths: settings.Paths) -> str:
-    """What changes when Terraform has something to do: its files, the jobs, their wheels, the versions."""
-    folders = (terraform.CONFIGURATION, terraform.JOBS, paths.wheels)
-    suffixes = {".tf", ".tfvars", ".tfbackend", ".tftpl", ".py", ".sh", ".txt", ".whl"}
+    """What changes when Terraform has something to do: its files, the jobs and what they need, the versions."""
+    folders = (terraform.CONFIGURATION, terraform.JOBS, paths.wheels, paths.log_store.parent)
+    suffixes = {".tf", ".tfvars", ".tfbackend", ".tftpl", ".py", ".sh", ".txt", ".whl", ".jar"}
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in suffixes]
     return fingerprint(*map(str, files), *files, settings.REPOSITORY / "versions.toml")
 

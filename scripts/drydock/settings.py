@@ -125,6 +125,11 @@ class Paths:
         return self.home / "wheels"
 
     @property
+    def log_store(self) -> Path:
+        """The jar with Delta's log store, as it is uploaded beside the jobs."""
+        return self.home / "log-store" / "delta-log-store.jar"
+
+    @property
     def cds_archive(self) -> Path:
         """The AppCDS archive of the Spark driver."""
         return self.home / "cds" / "spark-driver.jsa"

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import time
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drydock import aws, output, settings, terraform_mirror
+from drydock import aws, output, reproducible_zip, settings, terraform_mirror
 from drydock.errors import SetupError
 from drydock.terraform_process import Changes, Event, Terraform, environment
 from drydock.toolchain.stamps import Stamp, fingerprint, write_file
@@ -151,12 +150,13 @@ def _check_pins() -> None:
 
 def _variables(paths: settings.Paths, data: Path, directory: Path, jobs_dir: Path) -> dict[str, str]:
     """What Terraform is told; paths are as seen from `directory`, in which it runs."""
-    if not (paths.wheels / "requirements.txt").is_file():
-        raise SetupError(f"The jobs' wheels are not in `{paths.wheels}`. `make setup` downloads them.")
+    for made in (paths.wheels / "requirements.txt", paths.log_store):
+        if not made.is_file():
+            raise SetupError(f"`{made}`, which the jobs need, is not there. `make setup` makes it.")
     archive = data / "shipments.zip"
     _write_archive(archive, jobs_dir, "shipments")
     emr = settings.versions()["emr"]
-    files = {"jobs_dir": jobs_dir, "package_archive": archive, "wheels_dir": paths.wheels}
+    files = {"jobs_dir": jobs_dir, "package_archive": archive, "wheels_dir": paths.wheels, "log_store": paths.log_store}
     return {
         "release_label": emr["release"],
         "python_version": emr["python"],
@@ -166,21 +166,11 @@ def _variables(paths: settings.Paths, data: Path, directory: Path, jobs_dir: Pat
 
 
 def _write_archive(archive: Path, folder: Path, package: str) -> None:
-    """A Python package as a zip file for `--py-files`: the same sources give the same bytes, anywhere and at any time.
-
-    So nothing is compressed, which would depend on zlib's version, and no entry has a time, owner or mode of its own.
-    """
-    sources = sorted(path for path in (folder / package).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    """A Python package as a zip file for `--py-files`."""
+    sources = [path for path in (folder / package).rglob("*") if path.is_file() and path.suffix != ".pyc"]
     if not sources:
         raise SetupError(f"There is no package `{package}` in `{folder}`.")
-    draft = archive.with_suffix(".draft")
-    with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as bundle:
-        for source in sources:
-            entry = zipfile.ZipInfo(source.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix, whatever the machine
-            entry.external_attr = 0o644 << 16
-            bundle.writestr(entry, source.read_bytes())
-    draft.replace(archive)
+    reproducible_zip.write(archive, folder, sources)
 
 
 def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:

@@ -61,8 +61,8 @@ class Draft:
 def draw(streams: Streams, day: dt.date, rows: int) -> Draft:
     """The first `rows` rows of the block with these streams, none of them broken."""
     order = np.cumsum(streams[Stream.ORDER].random(rows) >= _ORDER_CONTINUES, dtype=np.int64)
-    # Some customers order far more than others: the square puts half of the orders with a quarter of them.
-    customer = np.floor(streams[Stream.CUSTOMER].random(rows + 1) ** 2 * CUSTOMERS).astype(np.int64)[order]
+    # By Zipf: the second customer orders half as much as the first, the tenth a tenth.
+    customer = (np.floor((CUSTOMERS + 1) ** streams[Stream.CUSTOMER].random(rows + 1)).astype(np.int64) - 1)[order]
     carrier = _pick(streams[Stream.CARRIER].random(rows), [c.weight for c in CARRIERS])
     service_level = _pick_by(carrier, streams[Stream.SERVICE_LEVEL].random(rows), [c.services for c in CARRIERS])
 

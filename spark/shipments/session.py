@@ -21,6 +21,8 @@ def open_session(name: str) -> SparkSession:
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        # Commits that many writers cannot lose (spark/log_store); its jar is given to spark-submit by --jars.
+        .config("spark.delta.logStore.s3.impl", "drydock.delta.ConditionalS3LogStore")
         # The tables have a handful of files a day: Delta's 50 tasks to rebuild a snapshot are mostly idle.
         .config("spark.databricks.delta.snapshotPartitions", "2")
         # Rows are kept for the minutes of a job: compressing them costs more than reading them from Parquet again.

@@ -24,6 +24,7 @@ variables {
   release_label   = "emr-7.13.0"
   python_version  = "3.11"
   package_archive = "unused"
+  log_store       = "unused"
   wheels_dir      = "unused"
 }
 

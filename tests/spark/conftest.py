@@ -15,6 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SPARK_FOLDER = REPOSITORY / "spark"
 sys.path[:0] = [str(SPARK_FOLDER), str(Path(__file__).parent)]
 
+import local_s3  # noqa: E402
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -79,3 +81,10 @@ def make_day(spark: "SparkSession") -> Callable[..., Any]:
         return generate(spark, Order(date, rows, source, seed, broken_share))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The gateway, with S3 alone: it checks signatures as AWS does."""
+    with local_s3.running(tmp_path_factory.mktemp("gateway")) as url:
+        yield url

@@ -4,6 +4,7 @@ import datetime as dt
 import io
 
 import duckdb
+import numpy as np
 import oracle
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,6 +117,38 @@ def test_distance_drives_cost_and_time(intact):
     ((cost, time),) = query(intact, sql)
     assert cost > 0.5
     assert time > 0.5
+
+
+def test_a_few_customers_are_heavy_and_most_are_not(intact):
+    counts = [n for (n,) in query(intact, "SELECT count(*) n FROM shipments GROUP BY customer_id ORDER BY n DESC")]
+    assert sum(counts[:10]) > 0.2 * sum(counts)
+    assert len(counts) > 3_000
+    assert _zipf_exponent(counts[:100]) == pytest.approx(1, abs=0.15)
+
+
+def test_routes_are_like_zipf(intact):
+    sql = "SELECT count(*) n FROM shipments GROUP BY origin_city, destination_city ORDER BY n DESC"
+    counts = [n for (n,) in query(intact, sql)]
+    assert len(counts) == len(network.WAREHOUSES) * len(network.CITIES)
+    assert 0.5 < _zipf_exponent(counts[:200]) < 1.2
+
+
+def test_states_receive_by_population(intact):
+    populations = dict.fromkeys({city.state for city in network.CITIES}, 0.0)
+    for city in network.CITIES:
+        populations[city.state] += city.weight
+    sql = "SELECT destination_state, count(*) FROM shipments GROUP BY 1"
+    received = dict(query(intact, sql))
+    total = sum(populations.values())
+    assert set(received) == set(populations)
+    for state, population in populations.items():
+        assert received[state] / len(intact) == pytest.approx(population / total, rel=0.25)
+
+
+def _zipf_exponent(counts):
+    """Of counts by rank: minus the slope of their logarithms."""
+    ranks = np.log(np.arange(1, len(counts) + 1))
+    return -np.polyfit(ranks, np.log(counts), 1)[0]
 
 
 def test_only_the_delivered_have_a_time_of_delivery(intact):

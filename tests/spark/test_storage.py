@@ -2,26 +2,20 @@
 
 import json
 import os
-import signal
-import socket
-import subprocess
 import threading
 import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from local_s3 import OPERATOR
 
 from shipments.errors import StorageError
 from shipments.storage import open_folder
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOKEN = "a token of the node"
-KEY = {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "of the example"}
 CREDENTIALS = {
-    "AccessKeyId": KEY["access_key_id"],
-    "SecretAccessKey": KEY["secret_access_key"],
+    "AccessKeyId": OPERATOR["access_key_id"],
+    "SecretAccessKey": OPERATOR["secret_access_key"],
     "Token": "",  # a long-lived key has none; botocore wants it named all the same
     "Expiration": "2099-01-01T00:00:00Z",
 }
@@ -52,51 +46,6 @@ def credentials_endpoint():
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint(tmp_path_factory):
-    """The gateway, with S3 alone: it checks signatures as AWS does."""
-    home = Path(os.environ.get("DRYDOCK_HOME") or REPOSITORY / ".drydock")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    scratch = tmp_path_factory.mktemp("gateway")
-    for name, secret in (
-        ("operator.json", json.dumps(KEY)),
-        ("gateway.secret", "a secret of this test and no other"),
-    ):
-        (scratch / name).touch(0o600)
-        (scratch / name).write_text(secret)
-    environment = {
-        "PATH": os.environ["PATH"], "HOME": str(scratch), "SERVICES": "s3", "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "DISABLE_CORS_CHECKS": "1", "DISABLE_EVENTS": "1", "SKIP_SSL_CERT_DOWNLOAD": "1", "DNS_ADDRESS": "0",
-        "DRYDOCK_OPERATOR_KEY_FILE": str(scratch / "operator.json"),
-        "DRYDOCK_GATEWAY_SECRET_FILE": str(scratch / "gateway.secret"),
-        "DRYDOCK_EMR_URL": "http://127.0.0.1:9",  # nobody asks for EMR here
-    }  # fmt: skip
-    command = [str(home / "envs/gateway/bin/python"), "-m", "localstack.runtime.main"]
-    with (scratch / "log").open("wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=scratch, start_new_session=True)
-        try:
-            _await(f"http://127.0.0.1:{port}/_localstack/health", server, scratch / "log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            if server.poll() is None:
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-
-
-def _await(url, server, log, seconds=120):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"The gateway did not come up:\n{log.read_text()[-2000:]}", pytrace=False)
 
 
 @pytest.fixture

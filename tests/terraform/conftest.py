@@ -48,11 +48,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[settings
 
 @pytest.fixture(scope="session")
 def paths(gateway: tuple[settings.Paths, settings.Ports]) -> settings.Paths:
-    """A DRYDOCK_HOME with secrets and with stand-ins for the jobs' wheels: Terraform only carries them."""
+    """A DRYDOCK_HOME with secrets and with stand-ins for what the jobs need: Terraform only carries it."""
     paths, _ = gateway
     paths.wheels.mkdir()
     (paths.wheels / "example-1.0-py3-none-any.whl").write_bytes(b"a wheel")
     (paths.wheels / "requirements.txt").write_text("example==1.0\n")
+    paths.log_store.parent.mkdir()
+    paths.log_store.write_bytes(b"a jar")
     return paths
 
 

@@ -85,6 +85,7 @@ def test_jobs_and_wheels_are_uploaded_as_they_are(platform: Platform) -> None:
     expected = {
         **{f"spark_app/{file.name}": file.read_bytes() for file in platform.jobs_dir.glob("*.*")},
         **{f"spark_app/wheels/{file.name}": file.read_bytes() for file in platform.paths.wheels.iterdir()},
+        "spark_app/delta-log-store.jar": platform.paths.log_store.read_bytes(),
     }
     listing = s3.list_objects_v2(Bucket=BUCKETS["input"])["Contents"]
     bodies = {item["Key"]: s3.get_object(Bucket=BUCKETS["input"], Key=item["Key"])["Body"].read() for item in listing}
@@ -163,6 +164,18 @@ def test_no_wheels_are_told_before_anything_is_changed(platform: Platform) -> No
             terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
     finally:
         wheel.with_suffix(".away").rename(wheel)
+
+
+def test_no_log_store_is_told_before_anything_is_changed(platform: Platform) -> None:
+    jar = platform.paths.log_store
+    jar.rename(jar.with_suffix(".away"))
+    try:
+        with pytest.raises(
+            SetupError, match=r"delta-log-store\.jar`, which the jobs need, is not there\. `make setup`"
+        ):
+            terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    finally:
+        jar.with_suffix(".away").rename(jar)
 
 
 def test_versions_that_differ_are_told(monkeypatch: pytest.MonkeyPatch, platform: Platform) -> None:

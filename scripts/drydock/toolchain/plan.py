@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from drydock import settings
-from drydock.toolchain import cds, environments, jars, java, spark_home, terraform, wheels
+from drydock.toolchain import cds, environments, jars, java, log_store, spark_home, terraform, wheels
 from drydock.toolchain.stamps import Stamp
 
 Progress = Callable[[str], None]
@@ -56,6 +56,7 @@ STEPS = (
     _environment("gateway", "LocalStack", megabytes=350),
     Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download, megabytes=100),
     Step("spark home", "SPARK_HOME", spark_home.stamp, spark_home.assemble, needs=("spark", "jars")),
+    Step("log store", "Delta's log store", log_store.stamp, log_store.compile_jar, needs=("spark home", "java")),
     Step("cds", "Class archive", cds.stamp, cds.make, needs=("spark home", "java"), megabytes=200),
 )
 

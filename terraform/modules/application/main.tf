@@ -1,6 +1,6 @@
 # What clusters run, and what the driver reads, in the input bucket:
 #
-#   <folder>/data_generator.py, data_processor.py, bootstrap.sh, shipments.zip
+#   <folder>/data_generator.py, data_processor.py, bootstrap.sh, shipments.zip, delta-log-store.jar
 #   <folder>/wheels/*.whl, requirements.txt
 #   config/platform.json
 #
@@ -10,6 +10,7 @@ locals {
   files = merge(
     { for name in ["data_generator.py", "data_processor.py", "bootstrap.sh"] : name => "${var.jobs_dir}/${name}" },
     { "shipments.zip" = var.package_archive },
+    { "delta-log-store.jar" = var.log_store },
     { for name in fileset(var.wheels_dir, "*.whl") : "wheels/${name}" => "${var.wheels_dir}/${name}" },
     { "wheels/requirements.txt" = "${var.wheels_dir}/requirements.txt" },
   )

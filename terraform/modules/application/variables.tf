@@ -28,6 +28,11 @@ variable "package_archive" {
   type        = string
 }
 
+variable "log_store" {
+  description = "The path of delta-log-store.jar."
+  type        = string
+}
+
 variable "wheels_dir" {
   description = "The folder of the jobs' wheels and of requirements.txt."
   type        = string

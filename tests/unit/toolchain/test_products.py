@@ -50,6 +50,13 @@ def test_what_the_configuration_names_can_be_loaded():
             assert name in archive.namelist()
 
 
+def test_the_log_store_is_what_the_session_names():
+    with ZipFile(PATHS.log_store) as jar:
+        assert "drydock/delta/ConditionalS3LogStore.class" in jar.namelist()
+    session = (settings.REPOSITORY / "spark" / "shipments" / "session.py").read_text()
+    assert '"spark.delta.logStore.s3.impl", "drydock.delta.ConditionalS3LogStore"' in session
+
+
 def test_a_spark_that_is_not_there_is_a_sentence(tmp_path: Path):
     with pytest.raises(SetupError, match="Run `make setup`"):
         spark_home.spark_home(settings.Paths(home=tmp_path))
