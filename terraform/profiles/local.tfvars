@@ -3,8 +3,10 @@ bucket_prefix     = ""
 s3_use_path_style = true
 force_destroy     = true
 
-# A day's driver plans for a minute: what the JVM's second compiler would win later, it does not live to see. (The first
-# one alone has room for 48 MB of code by default, and Spark's is compiled again and again.)
+# A day's driver and executors live for a minute or two: what the JVM's second compiler would win later, they do not live
+# to see. A day of a million shipments took the executors 178 seconds of processor time with it and 103 without. (The
+# first one alone has room for 48 MB of code by default, and Spark's is compiled again and again.)
 spark_defaults = {
-  "spark.driver.extraJavaOptions" = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+  "spark.driver.extraJavaOptions"   = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+  "spark.executor.extraJavaOptions" = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 }
