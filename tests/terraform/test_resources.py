@@ -55,6 +55,7 @@ def test_platform_json_is_exactly_what_the_driver_reads(platform: Platform) -> N
                     "spark.pyspark.python": "python3.11",
                     "spark.driver.memory": "2g",
                     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+                    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
                 },
             },
         ],
