@@ -99,12 +99,15 @@ class Provisioning:
             raise Invalid(f"Service role {role} is invalid: {error}") from error
 
     def _check_network(self, instances: dict[str, Any], region: str, session: dict[str, Any]) -> None:
-        """Raises Invalid, or ServiceUnavailable when EC2 gives no answer. Blocks."""
-        subnet_ids = instances.get("Ec2SubnetIds") or [s for s in [instances.get("Ec2SubnetId")] if s]
+        """Raises Invalid, or ServiceUnavailable when EC2 gives no answer. Blocks.
+
+        An empty id counts as none: Terraform's `aws_emr_cluster` sends one for each group that is not configured.
+        """
+        subnet_ids = list(filter(None, [*instances.get("Ec2SubnetIds", ()), instances.get("Ec2SubnetId")]))
         names = ("EmrManagedMasterSecurityGroup", "EmrManagedSlaveSecurityGroup", "ServiceAccessSecurityGroup")
         lists = ("AdditionalMasterSecurityGroups", "AdditionalSlaveSecurityGroups")
         group_ids = {instances[name] for name in names if instances.get(name)}
-        group_ids.update(group_id for name in lists for group_id in instances.get(name, []))
+        group_ids.update(group_id for name in lists for group_id in instances.get(name, ()) if group_id)
         if not subnet_ids and not group_ids:
             return
         ec2 = boto3.client(

@@ -4,11 +4,13 @@ Only the module of the verb asked for is imported: what one verb needs costs the
 """
 
 import importlib
+import os
 import sys
+from collections.abc import MutableMapping
 
 import typer
 
-from drydock import output
+from drydock import output, settings
 from drydock.errors import DrydockError
 
 VERBS = (
@@ -29,6 +31,7 @@ VERBS = (
 )
 
 INTERRUPTED = 130
+LOOPBACK = (settings.LOOPBACK, "localhost")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,6 +43,7 @@ def drydock() -> None:
 
 def main() -> None:
     """Run a verb. Exit codes: 0 it happened; 1 it did not, and the last line says why; 2 wrong usage; 130 Ctrl-C."""
+    leave_the_callers_aws(os.environ)
     asked = [verb for verb in VERBS if verb in sys.argv[1:2]]
     for verb in asked or VERBS:
         name = verb.replace("-", "_")
@@ -53,6 +57,16 @@ def main() -> None:
         if end.code == INTERRUPTED:  # Typer has turned Ctrl-C into this, and says nothing
             output.fail("Interrupted.")
         raise
+
+
+def leave_the_callers_aws(environment: MutableMapping[str, str]) -> None:
+    """Whatever a verb speaks to is this platform: the caller's own keys, profiles and endpoints lead elsewhere, and no
+    proxy leads to loopback. The authorities that the caller trusts stay, for downloads."""
+    for name in [name for name in environment if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
+        del environment[name]
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = environment.get(name, "").split(",")
+        environment[name] = ",".join(filter(None, [*hosts, *(host for host in LOOPBACK if host not in hosts)]))
 
 
 if __name__ == "__main__":

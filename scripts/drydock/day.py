@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from drydock.errors import UsageError
+
 DEFAULT_ROWS = 100_000
 
 DateOption = Annotated[str, typer.Option("--date", help="The day, YYYY-MM-DD; yesterday (UTC) if not given.")]
@@ -48,7 +50,7 @@ def jobs(day: date, rows: int) -> tuple[Job, Job]:
 
 
 def parse_date(text: str) -> date:
-    """The day of a run: as given, or yesterday (UTC). Raises a usage error for anything but YYYY-MM-DD."""
+    """The day of a run: as given, or yesterday (UTC). Raises UsageError for anything but YYYY-MM-DD."""
     if not text:
         return datetime.now(UTC).date() - timedelta(days=1)
     try:
@@ -56,14 +58,14 @@ def parse_date(text: str) -> date:
     except ValueError:
         parsed = None
     if parsed is None or parsed.isoformat() != text:  # fromisoformat reads 20260131 and 2026-W05-6 too
-        raise typer.BadParameter(f"`{text}` is no date; expected YYYY-MM-DD, such as 2026-01-31.", param_hint="DATE")
+        raise UsageError(f"DATE is `{text}`; expected a day as YYYY-MM-DD, such as 2026-01-31.")
     return parsed
 
 
 def parse_rows(text: str) -> int:
-    """How many raw rows: as given, or 100,000. Raises a usage error for anything but a positive whole number."""
+    """How many raw rows: as given, or 100,000. Raises UsageError for anything but a positive whole number."""
     if not text:
         return DEFAULT_ROWS
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise typer.BadParameter(f"`{text}` is no number of rows; expected a positive whole one.", param_hint="ROWS")
+        raise UsageError(f"ROWS is `{text}`; expected a positive whole number, such as {DEFAULT_ROWS}.")
     return int(text)

@@ -28,7 +28,6 @@ UNREACHABLE_SECONDS = 20
 # Nodes deliver logs every three seconds, and before a cluster has ended.
 LATE_LOGS_SECONDS = 30
 TICK_SECONDS = 1.0
-SHOWN_LINE_LENGTH = 60
 TAIL_LINES = 20
 
 Event = dict[str, Any]
@@ -68,8 +67,6 @@ class Progress:
         parts = [f"cluster {self.cluster_id} {self.cluster_state}" if self.cluster_id else self.news]
         if self.step_id and self.cluster_state not in ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"):
             parts.append(f"step {self.step_state}")
-        if self.last_stdout:
-            parts.append(self.last_stdout[-1].strip()[:SHOWN_LINE_LENGTH])
         return ", ".join(part for part in parts if part)
 
 

@@ -1,20 +1,33 @@
 """`make -s env`: shell exports with which the aws CLI, boto3, Terraform and browsers find the running platform."""
 
+import os
 import shlex
 
 from drydock import secrets, settings, terraform
 from drydock.errors import NotRunning
 from drydock.supervision import Supervisor
 
+# Of the caller's own AWS: each would lead a client away from the platform, or spoil its signature.
+UNSET = (
+    *("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION"),
+    *(f"AWS_ENDPOINT_URL_{service}" for service in ("S3", "IAM", "STS", "EC2", "EMR")),
+    *("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"),
+)
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
 
 def env() -> None:
-    """Print the exports, and nothing else, to standard output. Raises NotRunning when gateway or EMR is not up."""
+    """Print the exports, and what the shell has to forget, and nothing else, to standard output.
+
+    Raises NotRunning when gateway or EMR is not up.
+    """
     paths, ports = settings.Paths(), settings.Ports()
     supervisor = Supervisor(paths)
     states = supervisor.states() if supervisor.is_running() else {}
     down = [name for name in ("gateway", "emr") if name not in states or not states[name].is_up]
     if down:
         raise NotRunning(f"The platform does not run ({' and '.join(down)} not up). `make local-up` starts it.")
+    print(f"unset {' '.join(UNSET)}")
     for name, value in exports(paths, ports).items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -22,6 +35,7 @@ def env() -> None:
 def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
     """The variables, by name. They hold the operator's key and the console's token: never print them elsewhere."""
     key = secrets.operator_key(paths)
+    no_proxy = {name: os.environ[name] for name in ("NO_PROXY", "no_proxy") if name in os.environ}
     return {
         "AWS_ENDPOINT_URL": ports.gateway_url,
         "AWS_ACCESS_KEY_ID": key.access_key_id,
@@ -30,4 +44,5 @@ def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
         "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
         "EMR_CONSOLE_URL": f"{ports.emr_url}/?token={secrets.console_token(paths)}",
         "DRYDOCK_HOME": str(paths.home),
+        **(no_proxy if any(os.environ.get(name) for name in PROXIES) else {}),
     }

@@ -1,6 +1,7 @@
 """What can go wrong for a user, as one small tree.
 
     DrydockError                    printed as a sentence; exit code 1; never a traceback
+    ├── UsageError                  what was asked for cannot be meant; exit code 2
     ├── SetupError                  something could not be fetched, checked or made
     ├── PortTaken                   a port of ours is held by somebody else
     ├── ServiceFailed               a service did not come up, or died
@@ -16,6 +17,12 @@ class DrydockError(Exception):
     """A failure that is explained to the user by its message alone."""
 
     exit_code = 1
+
+
+class UsageError(DrydockError):
+    """A value that the user gave is not one that the verb can take."""
+
+    exit_code = 2
 
 
 class SetupError(DrydockError):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from drydock import output, services, settings
-from drydock.errors import DrydockError, NotRunning
+from drydock.errors import NotRunning, UsageError
 from drydock.supervision import last_lines
 
 DEFAULT_LINES = 100
@@ -27,7 +27,7 @@ def local_logs(
     paths = settings.Paths()
     known = (*services.names(paths), "supervisord")
     if service and service not in known:
-        raise DrydockError(f"There is no service `{service}`. There are: {', '.join(known)}.")
+        raise UsageError(f"There is no service `{service}`. There are: {', '.join(known)}.")
     files = {name: paths.logs / f"{name}.log" for name in ([service] if service else known)}
     if not any(file.exists() for file in files.values()):
         raise NotRunning(f"There is no log of {service or 'any service'} yet. `make local-up` starts the platform.")

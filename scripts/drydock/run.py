@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drydock import aws, driver_process, output, services, settings, summary, terraform
+from drydock import aws, driver_process, output, settings, summary
 from drydock.day import DateOption, Job, RowsOption, jobs, parse_date, parse_rows
 from drydock.driver_process import Progress, Signals
-from drydock.errors import NotRunning, RunFailed, Stopped
-from drydock.supervision import Supervisor
+from drydock.errors import RunFailed, Stopped
+from drydock.running import require_running
 
 # For what the driver could not see to. A node that cannot deliver its last logs tries for half a minute.
 LEFTOVER_SECONDS = 120
@@ -74,17 +74,6 @@ def give_up(
         said = " ".join([*progress.failures, left])
         raise Stopped(f"Stopped while {job.doing[0].lower()}{job.doing[1:]}. {said}", signals.first)
     raise RunFailed(f"{driver_process.failure_of(job, exit_code, progress)} {left}")
-
-
-def require_running(paths: settings.Paths, ports: settings.Ports) -> None:
-    """Raises NotRunning unless every service is up and the gateway holds what Terraform made there."""
-    supervisor = Supervisor(paths)
-    states = supervisor.states() if supervisor.is_running() else {}
-    down = [name for name in services.names(paths) if name not in states or not states[name].is_up]
-    if down:
-        raise NotRunning(f"The platform does not run ({', '.join(down)} not up). `make local-up` starts it.")
-    if reason := terraform.why_not_applied(paths, ports):
-        raise NotRunning(f"The gateway is up, but {reason}.")
 
 
 def end_leftovers(paths: settings.Paths, ports: settings.Ports, run_id: str) -> str:

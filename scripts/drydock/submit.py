@@ -3,11 +3,13 @@
 The file is uploaded under a key of its own, the EMR driver makes a cluster and runs `spark-submit` on it as a step, and
 what the step writes is shown as it arrives in the log bucket: its stdout on stdout, and nothing else there; its stderr
 and this verb's own news on stderr. When the verb ends, whichever way, the cluster has ended and the file is gone, or a
-sentence says what is left. Exit codes: 0 the step is COMPLETED; 1 it is not; 130 Ctrl-C.
+sentence says what is left. Exit codes: 0 the step is COMPLETED; 1 it is not; 2 JOB or ARGS
+cannot be meant; 130 Ctrl-C.
 """
 
 import re
 import shlex
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,8 +23,9 @@ import typer
 from drydock import aws, driver_process, output, settings, terraform
 from drydock.day import Job
 from drydock.driver_process import Event, Signals
-from drydock.errors import RunFailed, ServiceFailed
-from drydock.run import give_up, require_running
+from drydock.errors import ServiceFailed, UsageError
+from drydock.run import give_up
+from drydock.running import require_running
 
 JobOption = Annotated[str, typer.Option("--job", help="A PySpark program on this machine, such as job.py.")]
 ArgsOption = Annotated[str, typer.Option("--args", help="Its arguments, as one would write them in a shell.")]
@@ -55,42 +58,45 @@ def submit(job: JobOption = "", args: ArgsOption = "") -> None:
             console=output.ERRORS,
         )
         if exit_code != 0 or signals.first is not None:
+            if progress.last_stdout and not sys.stdout.isatty():
+                # PySpark sends a program's traceback to stdout, which the terminal does not show now.
+                output.warn(f"The program's stdout ends with: {progress.last_stdout[-1]}")
             give_up(paths, ports, asked, run_id, exit_code, progress, signals, output.ERRORS)
     seconds = time.monotonic() - begun_at
     output.done(f"{asked.did}, after {seconds:.0f} s on cluster {progress.cluster_id}.", output.ERRORS)
 
 
 def read_program(job: str) -> bytes:
-    """The program's text. Raises RunFailed for what is no PySpark file that can be read."""
+    """The program's text. Raises UsageError for what is no PySpark file that can be read."""
     if not job:
-        raise RunFailed(f"JOB is missing; expected the path of a PySpark program, such as {EXAMPLE}.")
+        raise UsageError(f"JOB is missing; expected the path of a PySpark program, such as {EXAMPLE}.")
     path = Path(job)
     if path.suffix != ".py":
         # spark-submit takes everything else for a jar.
-        raise RunFailed(f"JOB is `{job}`; expected a PySpark program, whose name ends in `.py`, such as {EXAMPLE}.")
+        raise UsageError(f"JOB is `{job}`; expected a PySpark program, whose name ends in `.py`, such as {EXAMPLE}.")
     if not path.is_file():
         found = "no regular file" if path.exists() else "not there"
-        raise RunFailed(
+        raise UsageError(
             f"JOB is `{job}`, which is {found} (in `{Path.cwd()}`). Expected the path of a PySpark program."
         )
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RunFailed(f"JOB is `{job}`, which cannot be read: {error.strerror}.") from error
+        raise UsageError(f"JOB is `{job}`, which cannot be read: {error.strerror}.") from error
 
 
 def split_arguments(args: str) -> tuple[str, ...]:
-    """ARGS as a shell would split them; nothing is expanded. Raises RunFailed for what cannot be split or sent."""
+    """ARGS as a shell would split them; nothing is expanded. Raises UsageError for what cannot be split or sent."""
     try:
         words = tuple(shlex.split(args))
     except ValueError as error:
-        raise RunFailed(f"ARGS is `{args}`, which no shell could split: {error}. Quote it as in a shell.") from error
+        raise UsageError(f"ARGS is `{args}`, which no shell could split: {error}. Quote it as in a shell.") from error
     try:
         "".join(words).encode()
     except UnicodeEncodeError as error:
-        raise RunFailed(f"ARGS has bytes that are not UTF-8: {args!r}. EMR's API takes text only.") from error
+        raise UsageError(f"ARGS has bytes that are not UTF-8: {args!r}. EMR's API takes text only.") from error
     if (length := sum(map(len, words))) > ARGUMENTS_CHARACTERS:
-        raise RunFailed(
+        raise UsageError(
             f"ARGS has {length:,} characters; EMR takes {ARGUMENTS_CHARACTERS:,} at most. Put more in an object in S3."
         )
     return words

@@ -10,11 +10,14 @@ from drydock import interrupts, output, settings
 from drydock.day import DateOption, parse_date
 from drydock.errors import RunFailed
 from drydock.read_back import JOBS, Day, read
+from drydock.running import require_running
 
 
 def summary(date: DateOption = "") -> None:
     """Read the newest run of a day back from EMR, S3, the Delta logs and Spark's event logs, and check it."""
-    show_day(settings.Paths(), settings.Ports(), parse_date(date))
+    day, paths, ports = parse_date(date), settings.Paths(), settings.Ports()
+    require_running(paths, ports)
+    show_day(paths, ports, day)
 
 
 def show_day(
@@ -33,6 +36,10 @@ def show_day(
         output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"),
     ):
         found = read(paths, ports, day, run_id)
+    if not found.clusters and found.raw_rows is None:
+        raise RunFailed(
+            f"There is no run of {day}: EMR knows no cluster of it, S3 no data. `make run DATE={day}` runs it."
+        )
     output.show(_clusters(found))
     output.show(_rows(found))
     _show_places(found, ports)

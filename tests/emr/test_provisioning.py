@@ -57,6 +57,17 @@ def test_good_surroundings_are_asked_about_as_the_service_role(emr: Emr, fleet: 
     assert ("elasticmapreduce.amazonaws.com", "emr-service-role") in services
 
 
+def test_ids_that_are_empty_count_as_none(emr: Emr, fleet: Fleet) -> None:
+    """As Terraform's `aws_emr_cluster` sends them for what is not configured."""
+    network = NETWORK | {
+        "ServiceAccessSecurityGroup": "",
+        "AdditionalMasterSecurityGroups": [""],
+        "AdditionalSlaveSecurityGroups": [""],
+    }
+    cluster_id = fleet.start(emr.client(), Instances=network)
+    assert state_of(emr.client(), cluster_id) == "WAITING"
+
+
 def test_a_gateway_that_is_away_delays_and_does_not_decide(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]

@@ -28,6 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
     def run_verb(verb) -> int:
         monkeypatch.setattr(cli, "app", typer.Typer(pretty_exceptions_enable=False))
         monkeypatch.setattr(cli, "VERBS", ())
+        monkeypatch.setattr(cli, "leave_the_callers_aws", lambda _: None)
         cli.app.command(verb.__name__)(verb)
         monkeypatch.setattr(sys, "argv", ["drydock"])
         with pytest.raises(SystemExit) as end:
@@ -57,3 +58,21 @@ def test_every_verb_can_be_imported_and_has_help():
         name = verb.replace("-", "_")
         module = __import__(f"drydock.{name}", fromlist=[name])
         assert getattr(module, name).__doc__, verb
+
+
+def test_the_callers_aws_is_left_behind_and_no_proxy_leads_to_loopback():
+    environment = {
+        "AWS_PROFILE": "theirs",
+        "AWS_ENDPOINT_URL_S3": "https://s3.example",
+        "AWS_CA_BUNDLE": "/etc/ca.pem",
+        "NO_PROXY": "internal.example,localhost",
+        "HTTPS_PROXY": "http://proxy.example",
+    }
+    for _ in range(2):  # one verb calls another
+        cli.leave_the_callers_aws(environment)
+        assert environment == {
+            "AWS_CA_BUNDLE": "/etc/ca.pem",
+            "NO_PROXY": "internal.example,localhost,127.0.0.1",
+            "no_proxy": "127.0.0.1,localhost",
+            "HTTPS_PROXY": "http://proxy.example",
+        }

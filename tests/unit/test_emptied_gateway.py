@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.stub import Stubber
 
-from drydock import aws, health, run, secrets, services, settings, startup, terraform
+from drydock import aws, health, running, secrets, services, settings, startup, terraform
 from drydock.errors import NotRunning, ServiceFailed
 from drydock.local_status import show_status
 
@@ -45,7 +45,7 @@ def everything_runs(paths, monkeypatch) -> None:
     """As far as processes, and health checks, go."""
     state = SimpleNamespace(is_up=True, state="RUNNING", started_at=None, restarts=0, pid=None)
     supervisor = SimpleNamespace(is_running=lambda: True, states=lambda: dict.fromkeys(services.names(paths), state))
-    for module in ("run", "local_status"):
+    for module in ("running", "local_status"):
         monkeypatch.setattr(f"drydock.{module}.Supervisor", lambda _: supervisor)
     for check in ("gateway", "emr", "node", "history_server"):
         monkeypatch.setattr(health, check, lambda *_: None)
@@ -54,7 +54,7 @@ def everything_runs(paths, monkeypatch) -> None:
 def test_a_run_says_so_before_it_begins(paths, s3_answers, everything_runs):
     s3_answers("NoSuchBucket")
     with pytest.raises(NotRunning) as refused:
-        run.require_running(paths, PORTS)
+        running.require_running(paths, PORTS)
     assert str(refused.value) == f"The gateway is up, but {EMPTY}."
 
 

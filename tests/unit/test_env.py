@@ -1,15 +1,18 @@
+import os
 import shlex
 import subprocess
 
 import pytest
 
 from drydock import secrets, settings
-from drydock.env import env, exports
+from drydock.env import PROXIES, UNSET, env, exports
 from drydock.errors import NotRunning
 from drydock.supervision import ProcessState
 
 
-def test_the_exports_of_the_contract(tmp_path):
+def test_the_exports_of_the_contract(tmp_path, monkeypatch):
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
     paths = settings.Paths(tmp_path)
     files = secrets.ensure(paths)
     key = secrets.operator_key(paths)
@@ -23,6 +26,14 @@ def test_the_exports_of_the_contract(tmp_path):
         "EMR_CONSOLE_URL": f"http://127.0.0.1:8088/?token={files.console_token.read_text().strip()}",
         "DRYDOCK_HOME": str(tmp_path),
     }
+
+
+def test_the_callers_own_aws_is_forgotten_and_no_proxy_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "internal.example,127.0.0.1,localhost")
+    secrets.ensure(settings.Paths(tmp_path))
+    assert exports(settings.Paths(tmp_path), settings.Ports(offset=0))["NO_PROXY"].endswith(",127.0.0.1,localhost")
+    assert {"AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL_S3"} <= set(UNSET)
 
 
 def test_without_a_platform_nothing_is_printed(tmp_path, monkeypatch, capsys):
@@ -52,8 +63,9 @@ def test_the_shell_reads_back_what_was_meant(tmp_path, monkeypatch, capsys):
     env()
     script = capsys.readouterr().out
 
-    assert all(line.startswith("export ") for line in script.splitlines())
-    script += '\nprintf %s "$DRYDOCK_HOME"'
-    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert shown.stdout == str(home)
+    assert all(line.startswith(("export ", "unset ")) for line in script.splitlines())
+    script += '\nprintf "%s|%s" "$DRYDOCK_HOME" "${AWS_PROFILE-}${AWS_ENDPOINT_URL_S3-}"'
+    callers = {"PATH": os.defpath, "AWS_PROFILE": "theirs", "AWS_ENDPOINT_URL_S3": "https://theirs.example"}
+    shown = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env=callers)
+    assert shown.stdout == f"{home}|"
     assert shlex.quote(str(home)) in script

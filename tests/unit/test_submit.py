@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drydock import aws, settings, submit, terraform
-from drydock.errors import NotRunning, RunFailed, ServiceFailed
+from drydock.errors import NotRunning, RunFailed, ServiceFailed, UsageError
 from drydock_driver.cluster import JobRun
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -43,7 +43,7 @@ def test_arguments_as_one_writes_them() -> None:
     ],
 )
 def test_arguments_that_cannot_be_sent_are_refused(args: str, sentence: str) -> None:
-    with pytest.raises(RunFailed) as refusal:
+    with pytest.raises(UsageError) as refusal:
         submit.split_arguments(args)
     assert sentence in str(refusal.value)
 
@@ -71,7 +71,7 @@ def test_what_is_no_program_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a-folder.py").mkdir()
-    with pytest.raises(RunFailed) as refusal:
+    with pytest.raises(UsageError) as refusal:
         submit.submit(job)
     assert sentence in str(refusal.value)
 
