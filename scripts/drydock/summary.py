@@ -10,13 +10,13 @@ from drydock import interrupts, output, settings
 from drydock.day import DateOption, parse_date
 from drydock.errors import RunFailed
 from drydock.read_back import JOBS, Day, read
-from drydock.running import require_running
+from drydock.running import require_up
 
 
 def summary(date: DateOption = "") -> None:
     """Read the newest run of a day back from EMR, S3, the Delta logs and Spark's event logs, and check it."""
     day, paths, ports = parse_date(date), settings.Paths(), settings.Ports()
-    require_running(paths, ports)
+    require_up(paths)
     show_day(paths, ports, day)
 
 

@@ -75,7 +75,7 @@ def test_rows_that_do_not_add_up_fail_the_summary(platform: Platform) -> None:
 def test_a_day_that_never_ran_is_not_complete(platform: Platform) -> None:
     shown = platform.drydock("summary", "--date=2020-01-01")
     assert shown.returncode == 1
-    assert "there is no cluster of data-generation" in shown.stdout
+    assert "There is no run of 2020-01-01" in shown.stdout
     assert "make run DATE=2020-01-01" in shown.stdout
 
 
