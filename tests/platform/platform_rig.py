@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,6 +21,8 @@ from drydock.supervision import Supervisor
 from tests.running import wait_for
 
 DEADLINE_SECONDS = 600
+# As make starts it. By `python -m` an interrupt that falls into an import, handled or not, can end it by the signal.
+DRYDOCK = Path(sys.executable).with_name("drydock")
 NOT_ENDED = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
 # What only a step has: spark-submit's JVM, its executors, and the programs that they run.
 STEP_MARKS = ("SparkSubmit", "CoarseGrainedExecutorBackend", "pyspark.daemon", "data_generator", "data_processor")
@@ -81,7 +84,7 @@ class Platform:
     def start(self, *arguments: str, **environment: str) -> Verb:
         """Start `drydock ARGUMENTS`, with variables of its own beside the platform's."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "drydock.cli", *arguments],
+            [DRYDOCK, *arguments],
             cwd=settings.REPOSITORY,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,

@@ -1,11 +1,10 @@
 """`submit` of programs that the platform knows nothing of: one that does its work, and one that fails."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 from drydock import settings
-from tests.platform.platform_rig import Platform
+from tests.platform.platform_rig import DRYDOCK, Platform
 
 FAILING = """
 import sys
@@ -53,7 +52,7 @@ def test_a_program_that_fails_has_its_arguments_byte_for_byte_and_its_last_lines
 def _submit(platform: Platform, job: str, args: str) -> "subprocess.CompletedProcess[str]":
     """Run the verb with its two streams apart."""
     return subprocess.run(
-        [sys.executable, "-m", "drydock.cli", "submit", f"--job={job}", f"--args={args}"],
+        [DRYDOCK, "submit", f"--job={job}", f"--args={args}"],
         cwd=settings.REPOSITORY,
         env=platform.environment,
         stdin=subprocess.DEVNULL,
