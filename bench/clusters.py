@@ -21,11 +21,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
-import httpx
 import psutil
 from emr_api import machine
 
-from drydock import aws, processes, secrets, settings, supervision, terraform
+from drydock import aws, health, processes, settings, supervision, terraform
 from drydock.second_home import free_ports, second_home
 from drydock_driver import creation, platform_config
 from drydock_driver.cluster import JobRun
@@ -90,13 +89,12 @@ class Platform:
 
     def await_rest(self) -> None:
         """Wait until every node is clean, its Spark daemon new, and no cluster has it."""
-        token = secrets.Secrets(self.paths.secrets).node.read_text().strip()
 
-        def phases() -> set[str]:
-            url, headers = f"{self.ports.emr_url}/node/v1/nodes", {"Authorization": f"Bearer {token}"}
-            return {report["phase"] for report in httpx.get(url, headers=headers, trust_env=False).json()}
+        def phases() -> str:
+            reports = health.node_reports(self.paths, self.ports.emr_url)
+            return " ".join(sorted({report["phase"] for report in reports}))
 
-        self._await(lambda: " ".join(sorted(phases())), {"IDLE"})
+        self._await(phases, {"IDLE"})
 
     def _cluster_state(self, cluster_id: str) -> str:
         return str(self._emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])

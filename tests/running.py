@@ -1,12 +1,16 @@
 """What tests of running processes share: a port, patience, and the gateway as the platform runs it."""
 
+import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+import pytest
 
 from drydock import health, secrets, services, settings
 
@@ -64,3 +68,19 @@ def gateway(home: Path) -> Iterator[tuple[settings.Paths, settings.Ports]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def small_file_system(folder: Path) -> Iterator[None]:
+    """Make `folder` a file system of its own, of 48 MiB, so that it can be filled; skips where nobody may."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small file system takes root on Linux")
+    folder.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "drydock-test", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -4,8 +4,7 @@ import os
 import shlex
 
 from drydock import secrets, settings, terraform
-from drydock.errors import NotRunning
-from drydock.supervision import Supervisor
+from drydock.running import require_up
 
 # Of the caller's own AWS: each would lead a client away from the platform, or spoil its signature.
 UNSET = (
@@ -22,11 +21,7 @@ def env() -> None:
     Raises NotRunning when gateway or EMR is not up.
     """
     paths, ports = settings.Paths(), settings.Ports()
-    supervisor = Supervisor(paths)
-    states = supervisor.states() if supervisor.is_running() else {}
-    down = [name for name in ("gateway", "emr") if name not in states or not states[name].is_up]
-    if down:
-        raise NotRunning(f"The platform does not run ({' and '.join(down)} not up). `make local-up` starts it.")
+    require_up(paths, ("gateway", "emr"))
     print(f"unset {' '.join(UNSET)}")
     for name, value in exports(paths, ports).items():
         print(f"export {name}={shlex.quote(value)}")

@@ -59,8 +59,7 @@ def node(node_name: str, ui_port: int, expected_workers: int | None, paths: sett
     While no cluster has a node, the first is the Spark master of the others: `expected_workers` of them are ALIVE. For
     the others it is None.
     """
-    token = secrets.Secrets(paths.secrets).node.read_text().strip()
-    listing = _get(f"{emr_url}/node/v1/nodes", {"Authorization": f"Bearer {token}"})
+    listing = node_reports(paths, emr_url)
     reports = {report["node"]: report for report in listing}
     if node_name not in reports:
         raise Unhealthy("it has not reported to the control plane yet")
@@ -73,6 +72,13 @@ def node(node_name: str, ui_port: int, expected_workers: int | None, paths: sett
         alive = sum(worker["state"] == "ALIVE" for worker in page.get("workers", ()))
         if alive != expected_workers:
             raise Unhealthy(f"{alive} of {expected_workers} Spark workers are ALIVE")
+
+
+def node_reports(paths: settings.Paths, emr_url: str) -> list[dict[str, Any]]:
+    """What each node last said of itself to the control plane; see `drydock_emr.node_protocol.Report`."""
+    token = secrets.Secrets(paths.secrets).node.read_text().strip()
+    listing: list[dict[str, Any]] = _get(f"{emr_url}/node/v1/nodes", {"Authorization": f"Bearer {token}"})
+    return listing
 
 
 def history_server(ports: settings.Ports) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -26,7 +25,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-from drydock.settings import Paths
+from drydock import services
+from drydock.secrets import Secrets
+from drydock.settings import Paths, Ports
 from tests.running import free_port
 
 REGION = "us-east-1"
@@ -64,30 +65,19 @@ class Gateway:
         return self.home / "gateway.log"
 
     @property
+    def paths(self) -> Paths:
+        return Paths(self.home)
+
+    @property
+    def secret_files(self) -> Secrets:
+        return Secrets(self.paths.secrets)
+
+    @property
     def environment(self) -> dict[str, str]:
-        """The whole environment of the process: nothing of the caller's gets in."""
-        data = self.home / "data"
-        return {
-            "PATH": os.defpath,
-            "HOME": str(data),
-            "XDG_CACHE_HOME": str(data / "cache"),
-            "CONFIG_DIR": str(data / "config"),
-            "FILESYSTEM_ROOT": str(data / "files"),
-            "TEMP": str(data / "tmp"),
-            "OVERRIDE_IN_DOCKER": "0",
-            "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
-            "GATEWAY_SERVER": "drydock",
-            "SERVICES": "s3,iam,sts,ec2",
-            "DISABLE_EVENTS": "1",
-            "SKIP_SSL_CERT_DOWNLOAD": "1",
-            "DNS_ADDRESS": "0",
-            "DISABLE_CORS_CHECKS": "1",
-            "DISABLE_CORS_HEADERS": "1",
-            "DRYDOCK_OPERATOR_KEY_FILE": str(self.home / "operator.json"),
-            "DRYDOCK_GATEWAY_SECRET_FILE": str(self.home / "gateway.secret"),
-            "DRYDOCK_EMR_URL": self.emr.url,
-            "DRYDOCK_GATEWAY_HOSTS": "gateway.test",
-        }
+        """What the platform gives the process, with the recorder for a control plane and one more name for itself."""
+        ports = Ports(offset=self.port - Ports(offset=0).gateway)
+        given = services.gateway(self.paths, ports).environment
+        return {**given, "DRYDOCK_EMR_URL": self.emr.url, "DRYDOCK_GATEWAY_HOSTS": "gateway.test"}
 
     def credentials(self, **changes: str) -> Credentials:
         values = {"access_key": self.operator["access_key_id"], "secret_key": self.operator["secret_access_key"]}
@@ -208,13 +198,13 @@ class Process:
     popen: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        for folder in ("tmp", "cache", "config", "files"):
-            (self.gateway.home / "data" / folder).mkdir(parents=True, exist_ok=True)
+        directory = self.gateway.paths.data / "gateway" / "tmp"
+        directory.mkdir(parents=True, exist_ok=True)
         with self.gateway.log.open("wb") as log:
             self.popen = subprocess.Popen(
                 [PYTHON, "-m", "localstack.runtime.main"],
                 env=self.gateway.environment,
-                cwd=self.gateway.home,
+                cwd=directory,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -257,9 +247,11 @@ def running_recorder(secret: str) -> Iterator[Recorder]:
 def make_gateway(home: Path, recorder: Recorder) -> Gateway:
     """The files a gateway needs; nothing runs yet."""
     operator = {"access_key_id": "AKIAOPERATOROPERATOR", "secret_access_key": secrets.token_urlsafe(30)}
-    (home / "operator.json").write_text(json.dumps(operator))
-    (home / "gateway.secret").write_text(recorder.secret)
-    return Gateway(free_port(), home, operator, recorder.secret, recorder)
+    gateway = Gateway(free_port(), home, operator, recorder.secret, recorder)
+    gateway.secret_files.directory.mkdir()
+    gateway.secret_files.operator_key.write_text(json.dumps(operator))
+    gateway.secret_files.gateway.write_text(recorder.secret)
+    return gateway
 
 
 def session_token(secret: str, body: bytes, **changes: Any) -> str:

@@ -71,7 +71,7 @@ def test_a_life(unreachable: Gateway, tmp_path: Path) -> None:
 
     assert stray_files() == strays
     left = {path.relative_to(unreachable.home).parts[0] for path in tmp_path.rglob("*")}
-    assert left == {"data", "gateway.log", "gateway.secret", "operator.json"}
+    assert left == {"data", "gateway.log", "secrets"}
 
 
 def stray_files() -> set[Path]:
@@ -135,15 +135,15 @@ BROKEN: dict[str, tuple[Callable[[Gateway, dict[str, str]], object], str]] = {
         "DRYDOCK_OPERATOR_KEY_FILE is not set",
     ),
     "key file gone": (
-        lambda gateway, _environment: (gateway.home / "operator.json").unlink(),
+        lambda gateway, _environment: gateway.secret_files.operator_key.unlink(),
         "operator.json cannot be read: No such file or directory.",
     ),
     "no key in it": (
-        lambda gateway, _environment: (gateway.home / "operator.json").write_text(json.dumps({"access_key_id": "A"})),
+        lambda gateway, _environment: gateway.secret_files.operator_key.write_text(json.dumps({"access_key_id": "A"})),
         "does not hold an operator's key",
     ),
     "short secret": (
-        lambda gateway, _environment: (gateway.home / "gateway.secret").write_text("short"),
+        lambda gateway, _environment: gateway.secret_files.gateway.write_text("short"),
         "has 5 bytes; it needs 32",
     ),
     "no URL": (

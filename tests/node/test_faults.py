@@ -4,11 +4,8 @@ After each fault: the right state, the right logs, nothing left running, nothing
 """
 
 import gzip
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +17,7 @@ import pytest
 from drydock_emr.node_protocol import CancelOption, LeaseState, Phase
 from tests.node.rig import Node
 from tests.node.surroundings import BUCKET, ControlPlane, Door, Gateway
-from tests.running import wait_for
+from tests.running import small_file_system, wait_for
 
 ONCE = "echo run >> {runs}; echo before; touch ready; while [ ! -e go ]; do sleep 0.1; done; echo after; exit 4"
 
@@ -100,16 +97,9 @@ class TestSteps:
 @pytest.fixture
 def small_scratch(tmp_path: Path) -> Iterator[Path]:
     """A scratch of its own file system, for a node named `full`, that a step can fill."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root on Linux")
     scratch = tmp_path / "full"
-    scratch.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "drydock-test", str(scratch)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.strip()}")
-    yield scratch
-    subprocess.run(["umount", "--lazy", str(scratch)], check=True)
+    with small_file_system(scratch):
+        yield scratch
 
 
 def test_a_full_scratch_fails_steps_and_not_the_node(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pytest
 from drydock import processes
 from drydock.supervision import Supervisor
 from tests.platform.platform_rig import Platform, until
+from tests.running import small_file_system
 
 pytestmark = pytest.mark.full
 
@@ -46,20 +46,10 @@ def whole(platform: Platform) -> Iterator[None]:
 @pytest.fixture
 def small_scratch(place: Platform) -> Iterator[Platform]:
     """A platform that is up, whose first node has a scratch of 48 MiB: a file system of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root")
-    scratch = place.paths.nodes()[0].scratch
-    scratch.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "drydock-test", str(scratch)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.strip()}")
-    try:
+    with small_file_system(place.paths.nodes()[0].scratch):
         up = place.drydock("local-up")
         assert up.returncode == 0, up.stdout
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(scratch)], check=True)
 
 
 @pytest.fixture

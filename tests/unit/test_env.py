@@ -38,7 +38,7 @@ def test_the_callers_own_aws_is_forgotten_and_no_proxy_asked(tmp_path, monkeypat
 
 def test_without_a_platform_nothing_is_printed(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))
-    with pytest.raises(NotRunning, match=r"The platform does not run \(gateway and emr not up\)"):
+    with pytest.raises(NotRunning, match=r"The platform does not run \(gateway, emr not up\)"):
         env()
     assert capsys.readouterr().out == ""
 
@@ -59,7 +59,7 @@ def test_the_shell_reads_back_what_was_meant(tmp_path, monkeypatch, capsys):
         def states(self):
             return {name: ProcessState("RUNNING", 1, 0.0, "") for name in ("gateway", "emr")}
 
-    monkeypatch.setattr("drydock.env.Supervisor", Running)
+    monkeypatch.setattr("drydock.running.Supervisor", Running)
     env()
     script = capsys.readouterr().out
 
