@@ -1,29 +1,42 @@
 """The processor's work: a day's raw files in, the quarantine and five tables out.
 
+Spark spreads the day's blocks and brings together what belongs together; what is done with a block is done in its
+Python worker, by Arrow and NumPy, on whole columns. Three times each block is read: for its ids, since a copy can lie
+in any other block; for its groups; and for its broken rows. The groups of a day are few, so the tables are made of
+them on the driver.
+
 Nothing is written before the raw data has been found to be what its manifest says and every row is accounted for.
 Each table is replaced in a commit of its own: a run that ends between two of them is mended by running the day again.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
-from shipments.delta import read_table, replace_day
-from shipments.errors import RowsUnaccounted
-from shipments.look_back import look_back_of, looking_back, stale_days
-from shipments.raw_day import Manifest, damaged, day_uri, has_content, read_manifest
-from shipments.rules import RULES, with_broken_rules
+from shipments import duplicates, grouping, rules
+from shipments.delta import read_days, replace_day
+from shipments.errors import RawDataDamaged, RowsUnaccounted
+from shipments.grouping import Group, Key
+from shipments.look_back import REACH, look_back_of, looking_back, stale_days
+from shipments.raw_block import in_units, read_block
+from shipments.raw_day import Manifest, read_manifest
+from shipments.rules import RULES
 from shipments.schema import RAW_DDL, RAW_NAMES
-from shipments.tables import TABLES, Table, measured
+from shipments.tables import TABLES, Row, Table, Totals
 
 QUARANTINE = "_quarantine/shipment"
+QUARANTINE_DDL = f"ship_date date, block int, row bigint, broken_rules array<string>, {RAW_DDL}"
 
-_ACCEPTED = "size(broken_rules) = 0"
-_QUARANTINED = "size(broken_rules) > 0"
+_TASKS_A_CORE = 4  # enough to even out, few enough to be started quickly
+_FELL_OUT = "fell out"  # beside the tables' names
+_DAMAGED = -1  # beside the numbers of buckets and blocks
+_TABLES = {table.name: table for table in TABLES}
 
 
 @dataclass(frozen=True)
@@ -38,49 +51,75 @@ class Processed:
     stale_days: Sequence[dt.date]
 
 
+@dataclass(frozen=True)
+class Day:
+    """A raw day whose blocks are looked at in Spark's Python workers, and what all of them have to know."""
+
+    source: str
+    manifest: Manifest
+    later_copies: Mapping[int, duplicates.Rows] = field(default_factory=dict)  # by block
+
+    def ids(self, block: int) -> Iterator[tuple[int, duplicates.Ids | RawDataDamaged]]:
+        """The block's ids by bucket; or, by `_DAMAGED`, what is wrong with its file."""
+        try:
+            column = self._read(block, ("shipment_id",))["shipment_id"].combine_chunks()
+        except RawDataDamaged as damage:
+            # An answer rather than an error: Spark would try again, and log a traceback each time.
+            yield _DAMAGED, damage
+        else:
+            yield from duplicates.dealt_out(block, column, duplicates.buckets_for(self.manifest.rows))
+
+    def groups(self, block: int) -> Iterator[tuple[tuple[str, Key], Group]]:
+        """The groups of the block's accepted shipments by table and key, and how its rows fell out."""
+        columns = in_units(self._read(block, {*grouping.NEEDED, *rules.NEEDED}))
+        broken = self._broken(block, columns)
+        is_broken = broken.any(axis=1)
+        fell_out = [np.count_nonzero(~is_broken), np.count_nonzero(is_broken), *np.count_nonzero(broken, axis=0)]
+        yield (_FELL_OUT, ()), Group(np.array(fell_out, np.int64))
+        shipments = grouping.measured(columns.filter(pa.array(~is_broken)))
+        for table in TABLES:
+            for key, group in grouping.grouped(shipments, table.grouping):
+                yield (table.name, key), group
+
+    def quarantined(self, block: int) -> Iterator[tuple[Any, ...]]:
+        """The block's broken rows as they are, with where they come from and the rules they break."""
+        raw = self._read(block, RAW_NAMES)
+        broken = self._broken(block, in_units(raw.select(rules.NEEDED)))
+        rows = np.flatnonzero(broken.any(axis=1))
+        values = raw.take(pa.array(rows)).to_pylist()
+        for row, value in zip(rows, values, strict=True):
+            names = [rule.name for rule, breaks in zip(RULES, broken[row], strict=True) if breaks]
+            yield (self.manifest.date, block, int(row), names, *value.values())
+
+    def _read(self, block: int, columns: Any) -> pa.Table:
+        return read_block(self.source, self.manifest.date, self.manifest.blocks[block], list(columns))
+
+    def _broken(self, block: int, columns: pa.Table) -> Any:
+        return rules.broken(columns, self.later_copies.get(block, np.array([], np.int64)))
+
+
 def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Processed:
     """Replace the date's rows of all tables under the `target` URI by those of the raw day under `source`.
 
     Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted`, before anything is written, or `StorageError`.
     """
     manifest = read_manifest(source, date)
-    _check_contents(spark, source, manifest)
-    raw = read_raw(spark, source, manifest)
-    with _kept(measured(with_broken_rules(raw), "block", "row", "broken_rules")) as rows:
-        counts = _counts(rows)
-        check_accounted(manifest.rows, counts["accepted"], counts["quarantined"])
-        replace_day(quarantine(raw, rows, date), f"{target}/{QUARANTINE}", date)
-        shipments = rows.where(_ACCEPTED)
-        written = [_write_table(spark, table, shipments, date, f"{target}/{table.name}") for table in TABLES]
+    blocks = _blocks(spark, manifest)
+    day = Day(source, manifest, _later_copies(blocks, Day(source, manifest)))
+    totals, (accepted, quarantined, *by_rule) = _totals(blocks, day)
+    check_accounted(manifest.rows, accepted, quarantined)
+
+    broken = spark.createDataFrame(blocks.flatMap(day.quarantined), QUARANTINE_DDL, verifySchema=False)
+    replace_day(broken.coalesce(1), f"{target}/{QUARANTINE}", date)
+    written = [_write_table(spark, table, totals[table.name], date, f"{target}/{table.name}") for table in TABLES]
     return Processed(
         rows=manifest.rows,
-        accepted=counts["accepted"],
-        quarantined=counts["quarantined"],
-        quarantined_by_rule={rule.name: counts[rule.name] for rule in RULES},
+        accepted=accepted,
+        quarantined=quarantined,
+        quarantined_by_rule={rule.name: count for rule, count in zip(RULES, by_rule, strict=True)},
         table_rows={table.name: count for table, (count, _) in zip(TABLES, written, strict=True)},
         stale_days=sorted({day for _, stale in written for day in stale}),
     )
-
-
-def read_raw(spark: SparkSession, source: str, manifest: Manifest) -> DataFrame:
-    """The day's raw rows: `RAW_COLUMNS`, and where each comes from, `block` and `row` (both from 0)."""
-    folder = day_uri(source, manifest.date)
-    files = [f"{folder}/{block.name}" for block in manifest.blocks]
-    if not files:
-        return spark.createDataFrame([], f"{RAW_DDL}, block int, row long")
-    block = F.regexp_extract("_metadata.file_name", r"^block-(\d+)\.parquet$", 1).cast("int")
-    return (
-        spark.read.schema(RAW_DDL)
-        .parquet(*files)
-        .select(*RAW_NAMES, block.alias("block"), F.col("_metadata.row_index").alias("row"))
-    )
-
-
-def quarantine(raw: DataFrame, checked: DataFrame, date: dt.date) -> DataFrame:
-    """The raw rows that broke a rule: the date, where each comes from, the rules, and the row as it is."""
-    broken = checked.where(_QUARANTINED).select("block", "row", "broken_rules")
-    rows = raw.join(F.broadcast(broken), ["block", "row"])
-    return rows.select(F.lit(date).alias("ship_date"), "block", "row", "broken_rules", *RAW_NAMES)
 
 
 def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
@@ -92,45 +131,66 @@ def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
         )
 
 
-def _check_contents(spark: SparkSession, source: str, manifest: Manifest) -> None:
-    blocks = spark.sparkContext.parallelize(manifest.blocks, max(1, len(manifest.blocks)))
-    others = blocks.filter(lambda block: not has_content(source, manifest.date, block)).collect()
-    if others:
-        names = ", ".join(block.name for block in others)
-        raise damaged(source, manifest.date, f"the SHA-256 of {names} is not the manifest's")
+def _blocks(spark: SparkSession, manifest: Manifest) -> RDD[int]:
+    """The numbers of the day's blocks, spread."""
+    tasks = min(len(manifest.blocks), _TASKS_A_CORE * spark.sparkContext.defaultParallelism)
+    return spark.sparkContext.parallelize(range(len(manifest.blocks)), max(1, tasks))
 
 
-def _counts(checked: DataFrame) -> dict[str, int]:
-    """`accepted`, `quarantined`, and under each rule's name the rows that broke it."""
-    (row,) = checked.agg(
-        F.count_if(F.expr(_ACCEPTED)).alias("accepted"),
-        F.count_if(F.expr(_QUARANTINED)).alias("quarantined"),
-        *(F.count_if(F.array_contains("broken_rules", rule.name)).alias(rule.name) for rule in RULES),
-    ).collect()
-    counts: dict[str, int] = row.asDict()
-    return counts
+def _later_copies(blocks: RDD[int], day: Day) -> dict[int, duplicates.Rows]:
+    """By block, the rows that bear an id that a lower block or row bears too."""
+    met = blocks.flatMap(day.ids).groupByKey(duplicates.buckets_for(day.manifest.rows))
+    found: dict[int, list[Any]] = {}
+    for block, rows in met.flatMap(_later_copies_of_bucket).collect():
+        found.setdefault(block, []).append(rows)
+    if _DAMAGED in found:
+        raise min(found[_DAMAGED], key=str)
+    return {block: np.concatenate(rows) for block, rows in found.items()}
+
+
+def _later_copies_of_bucket(bucket: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, Any]]:
+    number, met = bucket
+    return ((_DAMAGED, damage) for damage in met) if number == _DAMAGED else duplicates.later_copies(met)
+
+
+def _totals(blocks: RDD[int], day: Day) -> tuple[dict[str, dict[Key, Totals]], list[int]]:
+    """The day's groups by table, and how its rows fell out: accepted, quarantined, and by rule."""
+    groups = blocks.flatMap(day.groups).reduceByKey(Group.__add__)
+    totals: dict[str, dict[Key, Totals]] = {table.name: {} for table in TABLES}
+    fell_out = [0] * (2 + len(RULES))
+    for (name, key), total in groups.map(_total).collect():
+        if name == _FELL_OUT:
+            fell_out = total
+        else:
+            totals[name][key] = total
+    return totals, fell_out
+
+
+def _total(keyed: tuple[tuple[str, Key], Group]) -> tuple[tuple[str, Key], Any]:
+    (name, key), group = keyed
+    return (name, key), group.sums.tolist() if name == _FELL_OUT else day_total(_TABLES[name], group)
+
+
+def day_total(table: Table, group: Group) -> Totals:
+    """What the table needs to know of one of its groups, when all of the day's shipments are in it."""
+    values = np.sort(np.concatenate(group.values)) if group.values else np.array([], np.int64)
+    percentiles = {share: grouping.percentile(values, share) for share in table.percentiles}
+    return Totals(dict(zip(table.grouping.sums, group.sums.tolist(), strict=True)), percentiles)
 
 
 def _write_table(
-    spark: SparkSession, table: Table, shipments: DataFrame, date: dt.date, uri: str
+    spark: SparkSession, table: Table, totals: Mapping[Key, Totals], date: dt.date, uri: str
 ) -> tuple[int, list[dt.date]]:
     """Replace the table's day; return its rows, and the later days whose look-back measures are stale now."""
-    look_back = look_back_of(table)
-    with _kept(table.build(shipments, date)) as today:
-        if look_back is None:
-            replace_day(today, uri, date)
-            return today.count(), []
-        stored = read_table(spark, uri)
-        stale = [] if stored is None else stale_days(look_back, today, stored, date)
-        replace_day(looking_back(look_back, today, stored, date), uri, date)
-        return today.count(), stale
+    today: list[Row] = table.rows(totals, date)
+    stale: list[dt.date] = []
+    if look_back := look_back_of(table):
+        others = [row for row in read_days(spark, uri, date - REACH, date + REACH) if row["ship_date"] != date]
+        stale = stale_days(look_back, today, others)
+        today = looking_back(look_back, today, others)
+    replace_day(_frame(spark, today, table.ddl).coalesce(1), uri, date)
+    return len(today), stale
 
 
-@contextmanager
-def _kept(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keep the rows while they are used. Kept any longer, they would answer for files that have changed since."""
-    rows = rows.persist()
-    try:
-        yield rows
-    finally:
-        rows.unpersist()
+def _frame(spark: SparkSession, rows: Sequence[Row], ddl: str) -> DataFrame:
+    return spark.createDataFrame([tuple(row.values()) for row in rows], ddl)

@@ -5,7 +5,6 @@
 """
 
 import datetime as dt
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -78,12 +77,6 @@ def read_manifest(source: str, date: dt.date) -> Manifest:
         raise damaged(source, date, "the rows of its manifest's blocks do not add up")
     _check_sizes(source, folder, manifest)
     return manifest
-
-
-def has_content(source: str, date: dt.date, block: BlockFile) -> bool:
-    """Whether the block file's bytes are those of the manifest. Reads the whole file."""
-    content = open_folder(day_uri(source, date)).read(block.name)
-    return hashlib.sha256(content).hexdigest() == block.sha256
 
 
 def damaged(source: str, date: dt.date, what: str) -> RawDataDamaged:

@@ -5,55 +5,67 @@ A row can break several rules. It is then quarantined once, with all of them.
 """
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from shipments.network import WAREHOUSE_IDS
+
+LATER_COPY = "later_copy"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its name, when a row breaks it (a Spark SQL condition, never null), and why that matters."""
+    """A rule: its name, when a row breaks it, and why that matters.
+
+    `broken_when` is of a block's columns, decimals in units (see `raw_block`), and `later_copy`; it is never null.
+    """
 
     name: str
-    broken_when: str
+    broken_when: pc.Expression
     why: str
 
 
-# A row's place in its day as one number: Spark aggregates numbers by hashing, structs only by sorting.
-_POSITION = "(shiftleft(bigint(block), 40) + row)"
+def _text(column: str) -> pc.Expression:
+    return pc.field(column).cast(pa.string())
+
+
+def _is(condition: pc.Expression) -> pc.Expression:
+    """Whether the condition holds; it does not where a value that it needs is missing."""
+    return pc.coalesce(condition, pc.scalar(False))
+
 
 DELIVERED_BEFORE_SHIPPED = Rule(
     "delivered_before_shipped",
-    "coalesce(delivered_ts < ship_ts, false)",
+    _is(pc.field("delivered_ts") < pc.field("ship_ts")),
     "A negative time in transit makes its carrier look faster than it is.",
 )
 DUPLICATE_ID = Rule(
     "duplicate_id",
-    f"coalesce({_POSITION} > first_copy, false)",
+    pc.field(LATER_COPY),
     "A shipment sent twice would be counted and paid twice; the copy with the lowest block and row is kept.",
 )
 MISSING_CARRIER = Rule(
     "missing_carrier",
-    "coalesce(trim(carrier), '') = ''",
+    ~_is(pc.utf8_trim(_text("carrier"), " ") != ""),
     "Without a carrier nobody's performance and nobody's invoice can be held against the shipment.",
 )
 NEGATIVE_WEIGHT = Rule(
     "negative_weight",
-    "NOT coalesce(weight_kg >= 0, false)",
+    ~_is(pc.field("weight_kg") >= 0),
     "A weight below zero, or none at all, falsifies every cost per kg.",
 )
 TOTAL_MISMATCH = Rule(
     "total_mismatch",
-    "NOT coalesce(total_cost = base_cost + fuel_surcharge + insurance_cost, false)",
+    ~_is(pc.field("total_cost") == pc.field("base_cost") + pc.field("fuel_surcharge") + pc.field("insurance_cost")),
     "A total that is not the sum of its parts cannot be invoiced, and the parts' shares would not add up.",
 )
 UNKNOWN_WAREHOUSE = Rule(
     "unknown_warehouse",
-    f"NOT coalesce(warehouse_id IN ({', '.join(repr(id_) for id_ in WAREHOUSE_IDS)}), false)",
+    ~_is(_text("warehouse_id").isin(WAREHOUSE_IDS)),
     "Demand at a warehouse that does not exist cannot be staffed; as a rule the code was mistyped.",
 )
 
@@ -67,21 +79,16 @@ RULES = (
 )
 
 
-def with_broken_rules(raw: DataFrame) -> DataFrame:
-    """`raw` (a day's `RAW_COLUMNS`, `block`, `row`) and `broken_rules`, the sorted names of the rules a row breaks."""
-    # Only ids that occur twice are joined back: shuffling whole rows by their id would cost far more.
-    copied = (
-        raw.groupBy("shipment_id")
-        .agg(F.min(F.expr(_POSITION)).alias("first_copy"), F.count(F.lit(1)).alias("copies"))
-        .where("copies > 1")
-        .drop("copies")
-    )
-    conditions = [F.expr(rule.broken_when) for rule in RULES]
-    names = [F.when(condition, F.lit(rule.name)) for condition, rule in zip(conditions, RULES, strict=True)]
-    # Arrays are filtered by interpreted code, some ten times slower than compiled: for the few broken rows alone.
-    broken_rules = F.when(reduce(or_, conditions), F.sort_array(F.array_compact(F.array(*names))))
-    return (
-        raw.join(copied, "shipment_id", "left")
-        .withColumn("broken_rules", F.coalesce(broken_rules, F.array().cast("array<string>")))
-        .drop("first_copy")
-    )
+NEEDED = ("delivered_ts", "ship_ts", "carrier", "weight_kg", "total_cost", "base_cost", "fuel_surcharge",
+          "insurance_cost", "warehouse_id")  # fmt: skip
+
+
+def broken(block: pa.Table, later_copies: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Row × rule (in the order of `RULES`): whether the row breaks it. Needs the columns `NEEDED`, in units, and the
+    rows that are later copies of another."""
+    copied = np.zeros(len(block), np.bool_)
+    copied[later_copies] = True
+    conditions = {rule.name: rule.broken_when for rule in RULES}
+    rows = ds.dataset(block.append_column(LATER_COPY, pa.array(copied)))
+    found = rows.to_table(columns=conditions, use_threads=False)
+    return np.stack([column.to_numpy() for column in found.columns], axis=1)

@@ -4,7 +4,10 @@ Money, weights, volumes and distances are decimals, so that their sums are exact
 which rows are added: running a day again gives the same tables to the last digit.
 """
 
+import re
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,25 @@ RAW_COLUMNS = (
     Column("promised_ts", "timestamp", "when it should arrive at the latest"),
     Column("delivered_ts", "timestamp", "when it arrived; null unless delivered"),
     Column("distance_km", "decimal(7,1)", "by road, in km"),
-    Column("weight_kg", "decimal(9,3)", "in kg"),
-    Column("volume_m3", "decimal(9,4)", "in m³"),
+    Column("weight_kg", "decimal(8,3)", "in kg"),
+    Column("volume_m3", "decimal(8,4)", "in m³"),
     Column("items", "int", "pieces in the shipment"),
-    Column("base_cost", "decimal(10,2)", "the carrier's price, in `currency`"),
-    Column("fuel_surcharge", "decimal(10,2)", "on top of it"),
-    Column("insurance_cost", "decimal(10,2)", "on top of it"),
-    Column("total_cost", "decimal(10,2)", "base_cost + fuel_surcharge + insurance_cost"),
+    Column("base_cost", "decimal(8,2)", "the carrier's price, in `currency`"),
+    Column("fuel_surcharge", "decimal(8,2)", "on top of it"),
+    Column("insurance_cost", "decimal(8,2)", "on top of it"),
+    Column("total_cost", "decimal(8,2)", "base_cost + fuel_surcharge + insurance_cost"),
     Column("currency", "string", "USD"),
 )
 
 RAW_NAMES = tuple(column.name for column in RAW_COLUMNS)
 RAW_DDL = ", ".join(f"{column.name} {column.sql_type}" for column in RAW_COLUMNS)
+
+
+def arrow_type(sql_type: str) -> pa.DataType:
+    """The Arrow type of a column of this Spark SQL type."""
+    if decimal := re.fullmatch(r"decimal\((\d+),(\d+)\)", sql_type):
+        return pa.decimal128(int(decimal[1]), int(decimal[2]))
+    return {"string": pa.string(), "int": pa.int32(), "timestamp": pa.timestamp("us", tz="UTC")}[sql_type]
+
+
+RAW_SCHEMA = pa.schema([(column.name, arrow_type(column.sql_type)) for column in RAW_COLUMNS])

@@ -25,14 +25,12 @@ def open_session(name: str) -> SparkSession:
         .config("spark.delta.logStore.s3.impl", "drydock.delta.ConditionalS3LogStore")
         # The tables have a handful of files a day: Delta's 50 tasks to rebuild a snapshot are mostly idle.
         .config("spark.databricks.delta.snapshotPartitions", "2")
-        # Rows are kept for the minutes of a job: compressing them costs more than reading them from Parquet again.
-        .config("spark.sql.inMemoryColumnarStorage.compressed", "false")
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("WARN")
     if spark.sparkContext.getConf().get(SHUFFLE_PARTITIONS) is None:
-        # After the first aggregation a day is some thousand groups: Spark's 200 partitions are mostly empty tasks.
-        spark.conf.set(SHUFFLE_PARTITIONS, "16")
+        # What Spark SQL shuffles here are the logs of small tables: 200 partitions would be mostly empty tasks.
+        spark.conf.set(SHUFFLE_PARTITIONS, "2")
     return spark
 
 

@@ -89,8 +89,8 @@ CREATE TABLE raw (
     service_level VARCHAR, status VARCHAR, warehouse_id VARCHAR, origin_city VARCHAR, origin_state VARCHAR,
     destination_city VARCHAR, destination_state VARCHAR, destination_postcode VARCHAR,
     ship_ts TIMESTAMP, promised_ts TIMESTAMP, delivered_ts TIMESTAMP,
-    distance_km DECIMAL(7,1), weight_kg DECIMAL(9,3), volume_m3 DECIMAL(9,4), items INTEGER,
-    base_cost DECIMAL(10,2), fuel_surcharge DECIMAL(10,2), insurance_cost DECIMAL(10,2), total_cost DECIMAL(10,2),
+    distance_km DECIMAL(7,1), weight_kg DECIMAL(8,3), volume_m3 DECIMAL(8,4), items INTEGER,
+    base_cost DECIMAL(8,2), fuel_surcharge DECIMAL(8,2), insurance_cost DECIMAL(8,2), total_cost DECIMAL(8,2),
     currency VARCHAR
 )
 """

@@ -1,15 +1,13 @@
 """`docs/data.md` says what is so: columns, types and rules are those that are declared and written."""
 
-import datetime as dt
 import re
 from pathlib import Path
 
 import pytest
 
 from shipments import tables
-from shipments.look_back import look_back_of
 from shipments.rules import RULES
-from shipments.schema import RAW_COLUMNS, RAW_DDL
+from shipments.schema import RAW_COLUMNS
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text()
 
@@ -30,11 +28,5 @@ def test_rules():
 
 
 @pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
-def test_table_columns(spark, table):
-    shipments = tables.measured(spark.createDataFrame([], RAW_DDL))
-    written = table.build(shipments, dt.date(2026, 1, 31))
-    look_back = look_back_of(table)
-    if look_back is not None:
-        written = look_back.add(written)
-    documented = [cells[:2] for cells in table_after(f"### {table.name}\n")]
-    assert documented == [(field.name, field.dataType.simpleString()) for field in written.schema]
+def test_table_columns(table):
+    assert [cells[:2] for cells in table_after(f"### {table.name}\n")] == list(table.columns.items())

@@ -3,11 +3,15 @@
 import datetime as dt
 from decimal import Decimal
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from shipments import tables
-from shipments.schema import RAW_DDL
-from shipments.tables import measured
+from shipments.grouping import grouped, measured, percentile
+from shipments.processing import day_total
+from shipments.raw_block import in_units
+from shipments.schema import RAW_SCHEMA
 
 DAY = dt.date(2026, 3, 10)
 EIGHT = dt.datetime(2026, 3, 10, 8, 30, tzinfo=dt.UTC)
@@ -37,17 +41,21 @@ SHIPMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def shipments(spark):
-    return measured(spark.createDataFrame(SHIPMENTS, RAW_DDL)).persist()
+def rows(table, *key, of=SHIPMENTS):
+    """The table's rows of these shipments, which come in two blocks, by the key columns."""
+    groups = {}
+    for part in (of[:3], of[3:]):
+        block = in_units(
+            pa.Table.from_pylist([dict(zip(RAW_SCHEMA.names, row, strict=True)) for row in part], RAW_SCHEMA)
+        )
+        for place, group in grouped(measured(block), table.grouping):
+            groups[place] = groups[place] + group if place in groups else group
+    made = table.rows({place: day_total(table, group) for place, group in groups.items()}, DAY)
+    return {tuple(row[name] for name in key): row for row in made}
 
 
-def rows(df, *key):
-    return {tuple(row[name] for name in key): row.asDict() for row in df.collect()}
-
-
-def test_carrier_performance(shipments):
-    table = rows(tables.carrier_performance(shipments, DAY), "carrier")
+def test_carrier_performance():
+    table = rows(tables.CARRIER_PERFORMANCE, "carrier")
     atlas, swift = table[("Atlas Parcel",)], table[("Swift Courier",)]
     assert atlas == {
         "ship_date": DAY, "carrier": "Atlas Parcel", "service_level": "ground",
@@ -65,8 +73,8 @@ def test_carrier_performance(shipments):
     assert swift["p50_transit_hours"] is None
 
 
-def test_cost_analysis(shipments):
-    table = rows(tables.cost_analysis(shipments, DAY), "carrier", "origin_state")
+def test_cost_analysis():
+    table = rows(tables.COST_ANALYSIS, "carrier", "origin_state")
     assert table["Atlas Parcel", "GA"] == {
         "ship_date": DAY, "carrier": "Atlas Parcel", "service_level": "ground", "origin_state": "GA",
         "shipments": 5,
@@ -80,8 +88,8 @@ def test_cost_analysis(shipments):
     }  # fmt: skip
 
 
-def test_daily_trends(shipments):
-    assert rows(tables.daily_trends(shipments, DAY)) == {
+def test_daily_trends():
+    assert rows(tables.DAILY_TRENDS) == {
         (): {
             "ship_date": DAY, "shipments": 7, "delivered": 3, "on_time": 2,
             "weight_kg": Decimal("16.000"), "total_cost": Decimal("171.00"), "on_time_rate": pytest.approx(2 / 3),
@@ -89,21 +97,20 @@ def test_daily_trends(shipments):
     }  # fmt: skip
 
 
-def test_a_day_without_shipments_has_a_row(spark):
-    none = measured(spark.createDataFrame([], RAW_DDL))
-    assert rows(tables.daily_trends(none, DAY)) == {
+def test_a_day_without_shipments_has_a_row():
+    assert rows(tables.DAILY_TRENDS, of=[]) == {
         (): {
             "ship_date": DAY, "shipments": 0, "delivered": 0, "on_time": 0,
             "weight_kg": Decimal(0), "total_cost": Decimal(0), "on_time_rate": None,
         }
     }  # fmt: skip
-    demand = rows(tables.warehouse_demand(none, DAY), "warehouse_id", "hour")
+    demand = rows(tables.WAREHOUSE_DEMAND, "warehouse_id", "hour", of=[])
     assert len(demand) == 12 * 24
     assert {(row["shipments"], row["day_share"], row["is_peak"]) for row in demand.values()} == {(0, None, False)}
 
 
-def test_route_efficiency(shipments):
-    table = rows(tables.route_efficiency(shipments, DAY), "origin_state", "destination_state")
+def test_route_efficiency():
+    table = rows(tables.ROUTE_EFFICIENCY, "origin_state", "destination_state")
     assert table["GA", "FL"] == {
         "ship_date": DAY, "origin_state": "GA", "destination_state": "FL", "shipments": 5,
         "mean_distance_km": 220.0,
@@ -117,14 +124,14 @@ def test_route_efficiency(shipments):
     assert table["GA", "NY"]["cost_rank"] == 2
 
 
-def test_routes_that_cost_the_same_are_ranked_by_name(spark):
+def test_routes_that_cost_the_same_are_ranked_by_name():
     same = [shipment(n, total="10.00", km="100.0", to=state, hours=1) for n, state in enumerate(("TX", "AZ", "NY"))]
-    table = rows(tables.route_efficiency(measured(spark.createDataFrame(same, RAW_DDL)), DAY), "destination_state")
+    table = rows(tables.ROUTE_EFFICIENCY, "destination_state", of=same)
     assert {key: row["cost_rank"] for (key,), row in table.items()} == {"AZ": 1, "NY": 2, "TX": 3}
 
 
-def test_warehouse_demand(shipments):
-    table = rows(tables.warehouse_demand(shipments, DAY), "warehouse_id", "hour")
+def test_warehouse_demand():
+    table = rows(tables.WAREHOUSE_DEMAND, "warehouse_id", "hour")
     assert len(table) == 12 * 24
     assert table["WH-ATL-01", 8] == {
         "ship_date": DAY, "warehouse_id": "WH-ATL-01", "hour": 8, "shipments": 5, "items": 9,
@@ -138,7 +145,27 @@ def test_warehouse_demand(shipments):
     assert not any(table["WH-CHI-01", hour]["is_peak"] for hour in range(24))
 
 
-def test_of_equal_hours_the_earliest_is_the_peak(spark):
+def test_of_equal_hours_the_earliest_is_the_peak():
     equal = [shipment(n, total="10.00", shipped=EIGHT + dt.timedelta(hours=h)) for n, h in enumerate((5, 2, 5, 2))]
-    table = tables.warehouse_demand(measured(spark.createDataFrame(equal, RAW_DDL)), DAY)
-    assert [(row.warehouse_id, row.hour) for row in table.where("is_peak").collect()] == [("WH-ATL-01", 10)]
+    table = rows(tables.WAREHOUSE_DEMAND, "warehouse_id", "hour", of=equal)
+    assert [place for place, row in table.items() if row["is_peak"]] == [("WH-ATL-01", 10)]
+
+
+def test_columns_are_those_declared():
+    for table in tables.TABLES:
+        made = rows(table).popitem()[1]
+        assert list(made) == list(table.columns)[: len(made)]
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [([], 0.5, None), ([7], 0.95, 7.0), ([10, 20], 0.5, 15.0), ([1, 2, 3, 4, 5], 0.5, 3.0), ([0, 100], 1.0, 100.0)],
+)
+def test_percentiles_lie_between_two_values_in_proportion(values, share, expected):
+    assert percentile(np.array(values, np.int64), share) == expected
+
+
+def test_what_is_missing_is_a_group_of_its_own():
+    """Of the keys that no rule asks for, any can be missing."""
+    nowhere = shipment(1, total="10.00", to=None, hours=1)
+    assert rows(tables.ROUTE_EFFICIENCY, "destination_state", of=[nowhere])[(None,)]["shipments"] == 1
