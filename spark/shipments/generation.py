@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from shipments.block import BLOCK_ROWS, make_block
 from shipments.raw_day import MANIFEST_NAME, BlockFile, Manifest, block_name, day_uri, is_block_name, manifest_to_json
 from shipments.rules import RULES
+from shipments.session import spread
 from shipments.storage import open_folder
 
 
@@ -28,12 +29,14 @@ class Order:
 
 
 def generate(spark: SparkSession, order: Order, partitions: int | None = None) -> Manifest:
-    """Write the day and return its manifest. By default each block is a task of its own; the files do not depend
-    on the number of partitions."""
+    """Write the day and return its manifest. The files do not depend on the number of partitions (default: a few for
+    each core)."""
     folder = open_folder(day_uri(order.target, order.date))
     folder.delete(MANIFEST_NAME)
     blocks = -(-order.rows // BLOCK_ROWS)
-    numbers = spark.sparkContext.parallelize(range(blocks), partitions or max(1, blocks))
+    numbers = spread(spark, blocks)
+    if partitions is not None:
+        numbers = numbers.repartition(partitions)
     written = sorted(numbers.map(lambda block: _write_block(order, block)).collect(), key=lambda done: done[0].name)
 
     current = {file.name for file, _ in written}

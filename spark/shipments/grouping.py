@@ -137,7 +137,7 @@ def _split(shipments: Shipments, grouping: Grouping, group: Integers, groups: in
     if grouping.spread is None:
         return [()] * groups
     which = np.flatnonzero(shipments.measures[grouping.spread_of])
-    group = group[which]
+    group = group[which].astype(np.uint16 if groups < 2**16 else np.int64)  # short numbers are sorted much faster
     values: Integers = shipments.measures[grouping.spread][which][np.argsort(group, kind="stable")].astype(np.int64)
     ends = np.cumsum(np.bincount(group, minlength=groups))
     return [(part,) for part in np.split(values, ends[:-1])]

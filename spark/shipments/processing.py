@@ -12,6 +12,7 @@ Each table is replaced in a commit of its own: a run that ends between two of th
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,12 @@ from shipments.raw_block import in_units, read_block
 from shipments.raw_day import Manifest, read_manifest
 from shipments.rules import RULES
 from shipments.schema import RAW_DDL, RAW_NAMES
+from shipments.session import spread
 from shipments.tables import TABLES, Row, Table, Totals
 
 QUARANTINE = "_quarantine/shipment"
 QUARANTINE_DDL = f"ship_date date, block int, row bigint, broken_rules array<string>, {RAW_DDL}"
 
-_TASKS_A_CORE = 4  # enough to even out, few enough to be started quickly
 _FELL_OUT = "fell out"  # beside the tables' names
 _DAMAGED = -1  # beside the numbers of buckets and blocks
 _TABLES = {table.name: table for table in TABLES}
@@ -86,10 +87,9 @@ class Day:
         raw = self._read(block, RAW_NAMES)
         broken = self._broken(block, in_units(raw.select(rules.NEEDED)))
         rows = np.flatnonzero(broken.any(axis=1))
-        values = raw.take(pa.array(rows)).to_pylist()
-        for row, value in zip(rows, values, strict=True):
-            names = [rule.name for rule, breaks in zip(RULES, broken[row], strict=True) if breaks]
-            yield (self.manifest.date, block, int(row), names, *value.values())
+        columns = [column.to_pylist() for column in raw.take(pa.array(rows)).columns]
+        names = map(rules.names, broken[rows].tolist())
+        return zip(repeat(self.manifest.date), repeat(block), rows.tolist(), names, *columns)
 
     def _read(self, block: int, columns: Any) -> pa.Table:
         return read_block(self.source, self.manifest.date, self.manifest.blocks[block], list(columns))
@@ -104,7 +104,7 @@ def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Pro
     Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted`, before anything is written, or `StorageError`.
     """
     manifest = read_manifest(source, date)
-    blocks = _blocks(spark, manifest)
+    blocks = spread(spark, len(manifest.blocks))
     day = Day(source, manifest, _later_copies(blocks, Day(source, manifest)))
     totals, (accepted, quarantined, *by_rule) = _totals(blocks, day)
     check_accounted(manifest.rows, accepted, quarantined)
@@ -129,12 +129,6 @@ def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
             f"The manifest counts {raw} raw rows, but {accepted} were accepted and {quarantined} quarantined, "
             f"{accepted + quarantined} together. Nothing was written."
         )
-
-
-def _blocks(spark: SparkSession, manifest: Manifest) -> RDD[int]:
-    """The numbers of the day's blocks, spread."""
-    tasks = min(len(manifest.blocks), _TASKS_A_CORE * spark.sparkContext.defaultParallelism)
-    return spark.sparkContext.parallelize(range(len(manifest.blocks)), max(1, tasks))
 
 
 def _later_copies(blocks: RDD[int], day: Day) -> dict[int, duplicates.Rows]:

@@ -4,6 +4,7 @@ documentation lists it (`docs/data.md`, held equal by a test).
 A row can break several rules. It is then quarantined once, with all of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,3 +93,8 @@ def broken(block: pa.Table, later_copies: npt.NDArray[np.int64]) -> npt.NDArray[
     rows = ds.dataset(block.append_column(LATER_COPY, pa.array(copied)))
     found = rows.to_table(columns=conditions, use_threads=False)
     return np.stack([column.to_numpy() for column in found.columns], axis=1)
+
+
+def names(broken: Sequence[bool]) -> list[str]:
+    """The names of the rules that a row breaks, sorted as they are declared."""
+    return [rule.name for rule, breaks in zip(RULES, broken, strict=True) if breaks]

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark import RDD
 from pyspark.sql import SparkSession
 
 from shipments.errors import ShipmentsError
 
+TASKS_A_CORE = 4
 SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 
 
@@ -32,6 +34,13 @@ def open_session(name: str) -> SparkSession:
         # What Spark SQL shuffles here are the logs of small tables: 200 partitions would be mostly empty tasks.
         spark.conf.set(SHUFFLE_PARTITIONS, "2")
     return spark
+
+
+def spread(spark: SparkSession, blocks: int) -> RDD[int]:
+    """The numbers of a day's blocks, in tasks of several blocks."""
+    # Enough tasks to even out, and no more: Python's worker collects its garbage after each, for some 70 ms.
+    tasks = min(blocks, TASKS_A_CORE * spark.sparkContext.defaultParallelism)
+    return spark.sparkContext.parallelize(range(blocks), max(1, tasks))
 
 
 def run_job(name: str, job: Callable[[SparkSession], dict[str, Any]]) -> int:

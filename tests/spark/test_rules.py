@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from shipments.raw_block import in_units
-from shipments.rules import NEEDED, RULES, broken
+from shipments.rules import NEEDED, RULES, broken, names
 from shipments.schema import RAW_SCHEMA
 
 NOON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
@@ -25,7 +25,7 @@ def broken_rules(*rows, later_copies=()):
     schema = pa.schema([RAW_SCHEMA.field(name) for name in INTACT])
     table = pa.Table.from_pylist([INTACT | row for row in rows], schema)
     found = broken(in_units(table), np.array(later_copies, np.int64))
-    return [[rule.name for rule, breaks in zip(RULES, row, strict=True) if breaks] for row in found]
+    return [names(row) for row in found]
 
 
 @pytest.mark.parametrize(
