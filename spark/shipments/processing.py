@@ -11,6 +11,7 @@ Each table is replaced in a commit of its own: a run that ends between two of th
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
@@ -109,9 +110,18 @@ def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Pro
     totals, (accepted, quarantined, *by_rule) = _totals(blocks, day)
     check_accounted(manifest.rows, accepted, quarantined)
 
-    broken = spark.createDataFrame(blocks.flatMap(day.quarantined), QUARANTINE_DDL, verifySchema=False)
-    replace_day(broken.coalesce(1), f"{target}/{QUARANTINE}", date)
-    written = [_write_table(spark, table, totals[table.name], date, f"{target}/{table.name}") for table in TABLES]
+    def quarantine() -> None:
+        broken = spark.createDataFrame(blocks.flatMap(day.quarantined), QUARANTINE_DDL, verifySchema=False)
+        replace_day(broken.coalesce(1), f"{target}/{QUARANTINE}", date)
+
+    def table(table: Table) -> tuple[int, list[dt.date]]:
+        return _write_table(spark, table, totals[table.name], date, f"{target}/{table.name}")
+
+    # All at once: a commit is many small steps of driver, executor and S3, of which each waits for the others.
+    with ThreadPoolExecutor(1 + len(TABLES)) as writers:
+        quarantining = writers.submit(quarantine)
+        written = list(writers.map(table, TABLES))
+        quarantining.result()
     return Processed(
         rows=manifest.rows,
         accepted=accepted,
