@@ -47,5 +47,5 @@ test: setup ## Run the tests; no Docker needed
 	@$(DRYDOCK) test
 test-full: setup ## Run the tests, the long ones too
 	@$(DRYDOCK) test --full
-bench: setup ## Measure clusters and steps, and the EMR API under 50 polling clients beside moto
+bench: setup ## Measure clusters and steps, the EMR API beside moto, the jobs beside other engines
 	@$(DRYDOCK) bench

@@ -157,27 +157,27 @@ def running_platform() -> Iterator[Platform]:
 def idle_costs(platform: Platform) -> list[Cost]:
     """What each service, and what starts them, costs for half a minute in which nothing is asked of them."""
     supervisor = supervision.Supervisor(platform.paths)
-    trees = {name: _tree(pid) for name, pid in supervisor.service_pids().items()}
+    trees = {name: process_tree(pid) for name, pid in supervisor.service_pids().items()}
     known = {process for tree in trees.values() for process in tree}
     trees["the rest"] = [process for process in processes.running(platform.paths) if process not in known]
-    before = {name: sum(map(_processor_seconds, tree)) for name, tree in trees.items()}
+    before = {name: sum(map(processor_seconds, tree)) for name, tree in trees.items()}
     time.sleep(IDLE_SECONDS)
     return [
         Cost(
             name,
             sum(process.memory_full_info().pss for process in tree) / 2**20,
-            100 * (sum(map(_processor_seconds, tree)) - before[name]) / IDLE_SECONDS,
+            100 * (sum(map(processor_seconds, tree)) - before[name]) / IDLE_SECONDS,
         )
         for name, tree in trees.items()
     ]
 
 
-def _tree(pid: int) -> list[psutil.Process]:
+def process_tree(pid: int) -> list[psutil.Process]:
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 
 
-def _processor_seconds(process: psutil.Process) -> float:
+def processor_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 

@@ -1,6 +1,6 @@
 """How fast EMR's API answers with a big history: the local control plane beside moto's server, as a Markdown table.
 
-    .drydock/envs/workspace/bin/python bench/emr_api.py --moto .drydock/envs/moto/bin/moto_server
+    .drydock/envs/workspace/bin/python bench/emr_api.py --moto .drydock/envs/bench/bin/moto_server
 
 `make bench` runs it, and makes the environment with moto first. Both servers get the same history by the same API:
 clusters with 25 steps each, all of them ended. Then clients ask for the steps and clusters of that history:
@@ -139,7 +139,7 @@ def measure(server: Server, arguments: argparse.Namespace) -> None:
     clients: int = arguments.clients
 
     def describe_step(client: Client) -> None:
-        cluster_id, step_id = random.choice(steps)  # noqa: S311 - which of them, not a secret
+        cluster_id, step_id = random.choice(steps)
         client.ask("DescribeStep", ClusterId=cluster_id, StepId=step_id)
 
     def list_clusters(client: Client) -> None:
@@ -194,7 +194,7 @@ def under_load(
 
     def run() -> None:
         client = server.client()
-        due = time.monotonic() + random.random() * interval_seconds  # noqa: S311 - likewise
+        due = time.monotonic() + random.random() * interval_seconds
         while due < end:
             time.sleep(max(0.0, due - time.monotonic()))
             asked = time.monotonic()

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from shipments import arguments
-from shipments.processing import process
+from shipments.processing import MAX_BROKEN_SHARE, process
 from shipments.session import run_job
 
 
@@ -21,10 +21,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--date", type=arguments.day, required=True, help="the ship date, YYYY-MM-DD")
     parser.add_argument("--source", type=arguments.folder, required=True, help="s3:// or file:/// URI of the raw data")
     parser.add_argument("--target", type=arguments.folder, required=True, help="s3:// or file:/// URI of the tables")
+    parser.add_argument(
+        "--max-broken-share",
+        type=arguments.share,
+        default=MAX_BROKEN_SHARE,
+        help=f"the share of rows that may break a rule; with more nothing is written (default: {MAX_BROKEN_SHARE})",
+    )
     given = parser.parse_args(argv)
 
     def job(spark: Any) -> dict[str, Any]:
-        done = process(spark, given.date, given.source, given.target)
+        done = process(spark, given.date, given.source, given.target, given.max_broken_share)
         stale = [day.isoformat() for day in done.stale_days]
         again = "; ".join(f"make run DATE={day}" for day in stale)
         return {

@@ -1,7 +1,7 @@
 """`drydock bench`: how fast the local EMR is. Prints Markdown tables; docs/benchmarks.md says what they mean.
 
-The measuring is done by the programs in `bench/`; here is what they need: an environment with moto, which nothing else
-uses and which is therefore made by this verb alone.
+The measuring is done by the programs in `bench/`; here is what they need: an environment with what is measured beside,
+which nothing else uses and which is therefore made by this verb alone.
 """
 
 import subprocess
@@ -10,18 +10,20 @@ from drydock import output, settings
 from drydock.errors import DrydockError
 from drydock.toolchain import environments
 
-MOTO = "moto"
+BESIDE = "bench"
 
 
 def bench() -> None:
-    """Measure clusters and steps on a platform of their own, then the EMR API under 50 polling clients."""
+    """Measure clusters and steps, the EMR API under 50 polling clients, and the jobs beside other engines."""
     paths = settings.Paths()
-    if not environments.stamp(paths, MOTO).matches:
-        with output.stage("Making the environment `moto`"):
-            environments.create(paths, MOTO, lambda _: None)
-    moto = paths.environment(MOTO) / "bin" / "moto_server"
+    if not environments.stamp(paths, BESIDE).matches:
+        with output.stage("Making the environment `bench`"):
+            environments.create(paths, BESIDE, lambda _: None)
+    beside = paths.environment(BESIDE)
+    (packages,) = beside.glob("lib/python*/site-packages")
     _run(paths, "clusters.py")
-    _run(paths, "emr_api.py", "--moto", str(moto))
+    _run(paths, "emr_api.py", "--moto", str(beside / "bin" / "moto_server"))
+    _run(paths, "shipments_day.py", "--packages", str(packages))
 
 
 def _run(paths: settings.Paths, program: str, *arguments: str) -> None:

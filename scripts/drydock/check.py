@@ -32,7 +32,7 @@ def _checks() -> dict[str, list[str]]:
         "ruff check": [str(scripts / "ruff"), "check", "--quiet"],
         "ruff format": [str(scripts / "ruff"), "format", "--check", "--quiet"],
         "mypy": [str(scripts / "mypy"), "--no-error-summary"],
-        "mypy spark": [str(scripts / "mypy"), "--no-error-summary", *with_pyspark, "spark"],
+        "mypy spark": [str(scripts / "mypy"), "--no-error-summary", *with_pyspark, "spark", "bench/spark"],
     }
     if any((settings.REPOSITORY / "terraform").rglob("*.tf")):
         checks["terraform fmt"] = ["terraform", "fmt", "-check", "-recursive", "terraform"]

@@ -4,7 +4,8 @@ ShipmentsError             printed as a sentence; exit code 1; never a traceback
 ├── StorageError           an object could not be read, written, listed or deleted
 ├── RawDataMissing         the day has no manifest: never generated, or interrupted
 ├── RawDataDamaged         the day's files are not those that its manifest names
-└── RowsUnaccounted        rows were lost or invented on the way: raw ≠ accepted + quarantined
+├── RowsUnaccounted        rows were lost or invented on the way: raw ≠ accepted + quarantined
+└── TooManyBroken          so many rows break a rule that it is the day's data that is wrong, not a few rows
 """
 
 
@@ -26,3 +27,7 @@ class RawDataDamaged(ShipmentsError):
 
 class RowsUnaccounted(ShipmentsError):
     """The rows that were read are not the accepted and the quarantined ones together."""
+
+
+class TooManyBroken(ShipmentsError):
+    """More of the day's rows break a rule than may."""

@@ -23,7 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from shipments import duplicates, grouping, rules
 from shipments.delta import read_days, replace_day
-from shipments.errors import RawDataDamaged, RowsUnaccounted
+from shipments.errors import RawDataDamaged, RowsUnaccounted, TooManyBroken
 from shipments.grouping import Group, Key
 from shipments.look_back import REACH, look_back_of, looking_back, stale_days
 from shipments.raw_block import in_units, read_block
@@ -35,6 +35,8 @@ from shipments.tables import TABLES, Row, Table, Totals
 
 QUARANTINE = "_quarantine/shipment"
 QUARANTINE_DDL = f"ship_date date, block int, row bigint, broken_rules array<string>, {RAW_DDL}"
+
+MAX_BROKEN_SHARE = 0.2
 
 _FELL_OUT = "fell out"  # beside the tables' names
 _DAMAGED = -1  # beside the numbers of buckets and blocks
@@ -99,20 +101,26 @@ class Day:
         return rules.broken(columns, self.later_copies.get(block, np.array([], np.int64)))
 
 
-def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Processed:
+def process(
+    spark: SparkSession, date: dt.date, source: str, target: str, max_broken_share: float = MAX_BROKEN_SHARE
+) -> Processed:
     """Replace the date's rows of all tables under the `target` URI by those of the raw day under `source`.
 
-    Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted`, before anything is written, or `StorageError`.
+    Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted` and `TooManyBroken` before anything is written, or
+    `StorageError`.
     """
     manifest = read_manifest(source, date)
     blocks = spread(spark, len(manifest.blocks))
     day = Day(source, manifest, _later_copies(blocks, Day(source, manifest)))
     totals, (accepted, quarantined, *by_rule) = _totals(blocks, day)
     check_accounted(manifest.rows, accepted, quarantined)
+    by_name = {rule.name: count for rule, count in zip(RULES, by_rule, strict=True)}
+    if quarantined > max_broken_share * manifest.rows:
+        raise _too_many(manifest, quarantined, by_name, max_broken_share)
 
     def quarantine() -> None:
         broken = spark.createDataFrame(blocks.flatMap(day.quarantined), QUARANTINE_DDL, verifySchema=False)
-        replace_day(broken.coalesce(1), f"{target}/{QUARANTINE}", date)
+        replace_day(broken.repartition(1), f"{target}/{QUARANTINE}", date)  # the rows are found in parallel
 
     def table(table: Table) -> tuple[int, list[dt.date]]:
         return _write_table(spark, table, totals[table.name], date, f"{target}/{table.name}")
@@ -126,7 +134,7 @@ def process(spark: SparkSession, date: dt.date, source: str, target: str) -> Pro
         rows=manifest.rows,
         accepted=accepted,
         quarantined=quarantined,
-        quarantined_by_rule={rule.name: count for rule, count in zip(RULES, by_rule, strict=True)},
+        quarantined_by_rule=by_name,
         table_rows={table.name: count for table, (count, _) in zip(TABLES, written, strict=True)},
         stale_days=sorted({day for _, stale in written for day in stale}),
     )
@@ -139,6 +147,16 @@ def check_accounted(raw: int, accepted: int, quarantined: int) -> None:
             f"The manifest counts {raw} raw rows, but {accepted} were accepted and {quarantined} quarantined, "
             f"{accepted + quarantined} together. Nothing was written."
         )
+
+
+def _too_many(manifest: Manifest, quarantined: int, by_rule: Mapping[str, int], allowed: float) -> TooManyBroken:
+    by_count = sorted(by_rule.items(), key=lambda rule: -rule[1])
+    return TooManyBroken(
+        f"{quarantined} of the {manifest.rows} raw rows of {manifest.date} break a rule, "
+        f"{quarantined / manifest.rows:.1%}, and at most {allowed:.1%} may "
+        f"({', '.join(f'{name}: {count}' for name, count in by_count if count)}). Nothing was written. If the rows are "
+        f"to be left out all the same, allow more with --max-broken-share."
+    )
 
 
 def _later_copies(blocks: RDD[int], day: Day) -> dict[int, duplicates.Rows]:

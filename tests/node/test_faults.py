@@ -32,6 +32,11 @@ def of_step(node: Node, step_id: str) -> list[psutil.Process]:
     return [process for process in node.processes() if process.environ().get("EMR_STEP_ID") == step_id]
 
 
+def await_nothing_of(node: Node, step_id: str) -> None:
+    """Of an ended step the launcher is the last to go, when it has told how the step did."""
+    wait_for(lambda: not of_step(node, step_id), "the step's processes to be gone", 10)
+
+
 def library(node: Node, step_id: str) -> Path:
     return node.scratch / "tenancy/lib/steps" / step_id
 
@@ -50,7 +55,7 @@ class TestSteps:
         node.cancel("s-DEAF", CancelOption.TERMINATE_PROCESS)
         report = node.await_lease("s-DEAF", seconds=10)
         assert (report.state, report.exit_code) == (LeaseState.EXITED, -9)
-        assert not of_step(node, "s-DEAF")
+        await_nothing_of(node, "s-DEAF")
         controller = "logs/j-DEAF/steps/s-DEAF/controller.gz"
         wait_for(lambda: "exit code 137 (signal 9)" in gateway.log(controller), "the controller log")
 
@@ -64,7 +69,7 @@ class TestSteps:
         node.cancel("s-HYDRA", CancelOption.TERMINATE_PROCESS)
         assert node.await_lease("s-HYDRA", seconds=20).exit_code == -9
         wait_for(lambda: not _named("hydra"), "the last of them to be gone", 10)
-        assert not of_step(node, "s-HYDRA")
+        await_nothing_of(node, "s-HYDRA")
 
     @pytest.mark.parametrize("size_mib", [8, pytest.param(1024, marks=pytest.mark.full)])
     def test_that_print_a_lot_are_logged_whole(
@@ -156,7 +161,7 @@ class TestAStoppedNode:
         assert node.await_lease("s-HELD").exit_code == 4
         assert runs.read_text() == "run\n"
         wait_for(lambda: gateway.log("logs/j-STOPPED/steps/s-HELD/stdout.gz") == "before\nafter\n", "its stdout")
-        assert not of_step(node, "s-HELD")
+        await_nothing_of(node, "s-HELD")
 
     def _running(self, new_node: Callable[..., Node], name: str, step_id: str) -> tuple[Node, Path]:
         node = ready(new_node(name), "j-STOPPED")

@@ -79,6 +79,16 @@ def test_the_first_day_of_all_looks_back_at_itself():
     assert (row["days_7d"], row["shipments_7d_mean"], row["shipments_change"]) == (1, 120.0, None)
 
 
+@pytest.mark.parametrize(
+    ("date", "day_before"),
+    [(dt.date(2028, 3, 1), dt.date(2028, 2, 29)), (dt.date(2027, 3, 1), dt.date(2027, 2, 28)),
+     (dt.date(2028, 1, 1), dt.date(2027, 12, 31))],
+)  # fmt: skip
+def test_the_day_before_is_the_calendars(date, day_before):
+    (row,) = looking_back(DAILY, daily((date, 120, 100, 90)), daily((day_before, 100, 80, 60)))
+    assert (row["shipments_change"], row["days_7d"]) == (20, 2)
+
+
 def test_later_days_are_not_looked_at():
     assert trend_of((before(-1), 5, 5, 5)) == trend_of()
 

@@ -1,12 +1,15 @@
 """A processed day: every value is what DuckDB makes of the raw files, and other days stay as they are."""
 
 import datetime as dt
+import hashlib
 import json
 
 import oracle
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from shipments.errors import RawDataDamaged, RawDataMissing, RowsUnaccounted
+from shipments.errors import RawDataDamaged, RawDataMissing, RowsUnaccounted, TooManyBroken
 from shipments.processing import QUARANTINE, check_accounted, process
 from shipments.rules import RULES
 
@@ -95,10 +98,10 @@ def test_an_earlier_day_that_changes_makes_later_ones_stale(spark, make_day, tmp
     assert process(spark, days[1], source, target).stale_days == []
 
 
-@pytest.mark.parametrize(("rows", "broken_share"), [(0, 0.0), (40, 1.0)])
+@pytest.mark.parametrize(("rows", "broken_share"), [(0, 0.0), (1, 0.0), (40, 1.0)])
 def test_a_day_of_next_to_nothing(spark, make_day, tmp_path, rows, broken_share):
     manifest = make_day((tmp_path / "raw").as_uri(), DATE, rows=rows, broken_share=broken_share)
-    done = process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    done = process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri(), max_broken_share=1.0)
     assert done.quarantined_by_rule == manifest.injected
     expected = oracle.expected_tables({DATE: files(tmp_path / "raw", DATE)}, DATE)
     actual = stored(spark, tmp_path / "tables")
@@ -155,6 +158,64 @@ def test_other_bytes_of_the_same_length_are_found(spark, make_day, tmp_path):
     content[100] ^= 1
     file.write_bytes(content)
     with pytest.raises(RawDataDamaged, match=r"SHA-256 of block-00000\.parquet is not the manifest's"):
+        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    assert not (tmp_path / "tables").exists()
+
+
+def _written_anew(change):
+    """Another Parquet file of the block, and a manifest that describes it as it is."""
+
+    def damage(day):
+        block = day / "block-00000.parquet"
+        pq.write_table(change(pq.read_table(block)), block, store_decimal_as_integer=True)
+        _described(day)
+
+    return damage
+
+
+def _cut_off(day):
+    block = day / "block-00000.parquet"
+    block.write_bytes(block.read_bytes()[:-100])
+    _described(day)
+
+
+def _described(day):
+    manifest = json.loads((day / "manifest.json").read_text())
+    content = (day / manifest["blocks"][0]["name"]).read_bytes()
+    manifest["blocks"][0] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (day / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_cut_off, r"block-00000\.parquet cannot be read as Parquet"),
+        (_written_anew(lambda table: table.drop_columns("items")), r"block-00000\.parquet has no column items"),
+        (
+            _written_anew(lambda table: table.append_column("colour", table["carrier"])),
+            "has a column that no raw day has: colour",
+        ),
+        (
+            _written_anew(lambda table: table.set_column(19, "items", table["items"].cast(pa.int64()))),
+            "has items as int64, not as int32",
+        ),
+        (_written_anew(lambda table: table.slice(1)), "has 9 rows, its manifest says 10"),
+    ],
+)
+def test_a_file_that_is_no_block_is_found_whatever_its_manifest_says(spark, make_day, tmp_path, damage, message):
+    make_day((tmp_path / "raw").as_uri(), DATE, rows=10)
+    damage(tmp_path / "raw" / f"ship_date={DATE}")
+    with pytest.raises(RawDataDamaged, match=message):
+        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
+    assert not (tmp_path / "tables").exists()
+
+
+def test_a_day_of_which_half_is_broken_is_refused(spark, make_day, tmp_path):
+    manifest = make_day((tmp_path / "raw").as_uri(), DATE, rows=400, broken_share=0.5)
+    broken = sum(manifest.injected.values())
+    with pytest.raises(
+        TooManyBroken, match=rf"{broken} of the 400 raw rows .* at most 20\.0% may .*--max-broken-share"
+    ):
         process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
     assert not (tmp_path / "tables").exists()
 
