@@ -12,6 +12,7 @@ to be equal.
 import argparse
 import datetime as dt
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -49,6 +50,8 @@ class Programs:
         return self._spark(job)
 
     def process(self) -> Cost:
+        """The processor, which makes its tables anew."""
+        shutil.rmtree(self.folder / "spark", ignore_errors=True)
         job = [SPARK / "data_processor.py", "--date", f"{DATE}", "--source", f"file://{self.folder}/raw"]
         return self._spark([*job, "--target", f"file://{self.folder}/spark"])
 
@@ -80,7 +83,8 @@ class Programs:
         prefix = f"bench/ship_date={DATE}/"
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=terraform.INPUT_BUCKET, Prefix=prefix):
             for found in page["Contents"]:
-                s3.download_file(terraform.INPUT_BUCKET, found["Key"], str(self.raw / found["Key"].rpartition("/")[2]))
+                content = s3.get_object(Bucket=terraform.INPUT_BUCKET, Key=found["Key"])["Body"].read()
+                (self.raw / found["Key"].rpartition("/")[2]).write_bytes(content)
 
     def gateway_seconds(self) -> float:
         """The processor time the gateway has taken so far."""
