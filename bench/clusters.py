@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
-import psutil
 from emr_api import machine
+from processor_time import process_tree, processor_seconds
 
 from drydock import aws, health, processes, settings, supervision, terraform
 from drydock.second_home import free_ports, second_home
@@ -95,6 +95,14 @@ class Platform:
             return " ".join(sorted({report["phase"] for report in reports}))
 
         self._await(phases, {"IDLE"})
+
+    @property
+    def spark_defaults(self) -> dict[str, str]:
+        """What the platform's clusters are created with."""
+        (properties,) = (
+            one["Properties"] for one in self._described.configurations if one["Classification"] == "spark-defaults"
+        )
+        return dict(properties)
 
     def _cluster_state(self, cluster_id: str) -> str:
         return str(self._emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
@@ -170,16 +178,6 @@ def idle_costs(platform: Platform) -> list[Cost]:
         )
         for name, tree in trees.items()
     ]
-
-
-def process_tree(pid: int) -> list[psutil.Process]:
-    process = psutil.Process(pid)
-    return [process, *process.children(recursive=True)]
-
-
-def processor_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def _arguments() -> argparse.Namespace:

@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +36,11 @@ def cost_of(command: Sequence[str | Path], environment: Mapping[str, str], log: 
         program = subprocess.Popen(list(command), env=dict(environment), stdout=stream, stderr=subprocess.STDOUT)
     while program.poll() is None:
         memory = 0
-        for process in _tree(program.pid):
-            try:
-                times, rss = process.cpu_times(), process.memory_info().rss
-            except psutil.Error:
-                continue
-            used[process.pid, process.create_time()] = times.user + times.system
-            memory += rss
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            for process in process_tree(program.pid):
+                with suppress(psutil.Error):
+                    used[process.pid, process.create_time()] = processor_seconds(process)
+                    memory += process.memory_info().rss
         most = max(most, memory)
         time.sleep(SAMPLE_SECONDS)
     if program.returncode != 0:
@@ -49,9 +48,13 @@ def cost_of(command: Sequence[str | Path], environment: Mapping[str, str], log: 
     return Cost(sum(used.values()), time.monotonic() - began, most / 2**20)
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+def process_tree(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """What the process has used so far, without its children."""
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -15,15 +15,15 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from clusters import Platform, process_tree, processor_seconds, running_platform
+from clusters import Platform, running_platform
 from duckdb_day import TABLES
 from emr_api import machine
-from processor_time import Cost, cost_of
+from processor_time import Cost, cost_of, process_tree, processor_seconds
 
 from drydock import aws, env, settings, supervision, terraform
 from drydock.test import environment
@@ -31,8 +31,7 @@ from drydock.test import environment
 DATE = dt.date(2026, 3, 2)
 BENCH = settings.REPOSITORY / "bench"
 SPARK = settings.REPOSITORY / "spark"
-# As the platform's own steps have it (terraform/profiles/local.tfvars).
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 FAKER_ROWS, DBLDATAGEN_ROWS = 20_000, 2_000_000
 
 
@@ -46,27 +45,25 @@ class Programs:
 
     def generate(self, rows: int) -> Cost:
         """The generator, which uploads the day."""
-        job = [SPARK / "data_generator.py", "--date", f"{DATE}", "--rows", f"{rows}", "--target", self.source]
-        return self._spark(job)
+        generator = SPARK / "data_generator.py"
+        return self._spark(generator, "--date", f"{DATE}", "--rows", f"{rows}", "--target", self.source)
 
     def process(self) -> Cost:
         """The processor, which makes its tables anew."""
         shutil.rmtree(self.folder / "spark", ignore_errors=True)
-        job = [SPARK / "data_processor.py", "--date", f"{DATE}", "--source", f"file://{self.folder}/raw"]
-        return self._spark([*job, "--target", f"file://{self.folder}/spark"])
+        places = ("--source", f"file://{self.folder}/raw", "--target", f"file://{self.folder}/spark")
+        return self._spark(SPARK / "data_processor.py", "--date", f"{DATE}", *places)
 
     def duckdb(self) -> Cost:
-        program = [sys.executable, BENCH / "duckdb_day.py", self.raw, self.folder / "duckdb"]
-        return cost_of([str(word) for word in program], self._environment, self.folder / "log")
+        return self._run([sys.executable, BENCH / "duckdb_day.py", self.raw, self.folder / "duckdb"])
 
     def faker(self) -> Cost:
         python = self.platform.paths.environment("spark") / "bin" / "python"
-        program = [python, BENCH / "spark" / "faker_day.py", f"{FAKER_ROWS}", f"s3://{terraform.INPUT_BUCKET}/bench"]
-        return cost_of([str(word) for word in program], self._environment, self.folder / "log")
+        return self._run([python, BENCH / "spark" / "faker_day.py", f"{FAKER_ROWS}", self.source])
 
     def dbldatagen(self) -> Cost:
         target = f"file://{self.folder}/dbldatagen"
-        return self._spark([BENCH / "spark" / "dbldatagen_day.py", f"{DBLDATAGEN_ROWS}", target, self.packages])
+        return self._spark(BENCH / "spark" / "dbldatagen_day.py", f"{DBLDATAGEN_ROWS}", target, self.packages)
 
     @property
     def source(self) -> str:
@@ -91,24 +88,24 @@ class Programs:
         pid = supervision.Supervisor(self.platform.paths).service_pids()["gateway"]
         return sum(map(processor_seconds, process_tree(pid)))
 
-    def _spark(self, program: list[object]) -> Cost:
+    def _spark(self, *program: str | Path) -> Cost:
         submit = Path(self._environment["SPARK_HOME"]) / "bin" / "spark-submit"
         conf = {
             "spark.ui.enabled": "false",
             "spark.driver.host": settings.LOOPBACK,
             "spark.driver.bindAddress": settings.LOOPBACK,
-            "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+            JAVA_OPTIONS: self.platform.spark_defaults[JAVA_OPTIONS],  # as the platform's own steps have it
         }
         options = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
-        jars = self.platform.paths.home / "log-store" / "delta-log-store.jar"
-        command = [submit, "--master", "local[2]", "--jars", jars, *options, *program]
-        return cost_of([str(word) for word in command], self._environment, self.folder / "log")
+        return self._run([submit, "--master", "local[2]", "--jars", self.platform.paths.log_store, *options, *program])
+
+    def _run(self, command: Sequence[str | Path]) -> Cost:
+        return cost_of(command, self._environment, self.folder / "log")
 
     @property
     def _environment(self) -> dict[str, str]:
         client = env.exports(self.platform.paths, self.platform.ports)
-        python_path = str(SPARK)
-        return {**environment(self.platform.paths), **client, "PYTHONPATH": python_path, "TZ": "UTC"}
+        return {**environment(self.platform.paths), **client, "PYTHONPATH": str(SPARK), "TZ": "UTC"}
 
 
 def main() -> None:
@@ -158,13 +155,11 @@ def differences(folder: Path) -> Iterator[str]:
                 for name in sorted(doubles)
             )
             joined = f"SELECT count(*) FROM made m JOIN expected e USING ({exact})" + (f" WHERE {same}" if same else "")
-            counts = [connection.execute(sql).fetchall()[0][0] for sql in (joined, *_COUNTS)]
+            each = ("SELECT count(*) FROM made", "SELECT count(*) FROM expected")
+            counts = [connection.execute(sql).fetchall()[0][0] for sql in (joined, *each)]
             if len(set(counts)) != 1:
                 yield f"{table}: {counts[1]} rows by Spark, {counts[2]} by DuckDB, {counts[0]} of them equal"
             connection.execute("DROP TABLE made; DROP TABLE expected")
-
-
-_COUNTS = ("SELECT count(*) FROM made", "SELECT count(*) FROM expected")
 
 
 def _print_made(what: str, rows: int, cost: Cost, gateway_seconds: float | None) -> None:

@@ -1,4 +1,4 @@
-"""`drydock bench`: how fast the local EMR is. Prints Markdown tables; docs/benchmarks.md says what they mean.
+"""`drydock bench`: how fast the local EMR and the jobs are, as Markdown tables; docs/benchmarks.md says what they mean.
 
 The measuring is done by the programs in `bench/`; here is what they need: an environment with what is measured beside,
 which nothing else uses and which is therefore made by this verb alone.

@@ -20,6 +20,7 @@ from shipments.breakage import break_rows
 from shipments.draft import DELIVERED, Draft, Integers, draw
 from shipments.network import CARRIERS, CITIES, CURRENCY, SERVICE_LEVELS, STATUSES, WAREHOUSE_IDS
 from shipments.pools import pools
+from shipments.schema import RAW_SCHEMA
 from shipments.streams import Stream, Streams
 
 BLOCK_ROWS = 50_000
@@ -68,14 +69,14 @@ def to_table(draft: Draft, seed: int, day: dt.date, block: int) -> pa.Table:
         "ship_ts": _timestamp(draft.shipped),
         "promised_ts": _timestamp(draft.promised),
         "delivered_ts": _timestamp(draft.delivered, null=~delivered),
-        "distance_km": _decimal(draft.distance_tenths_km, 7, 1),
-        "weight_kg": _decimal(draft.weight_g, 8, 3),
-        "volume_m3": _decimal(draft.volume_100_cm3, 8, 4),
+        "distance_km": _decimal(draft.distance_tenths_km, "distance_km"),
+        "weight_kg": _decimal(draft.weight_g, "weight_kg"),
+        "volume_m3": _decimal(draft.volume_100_cm3, "volume_m3"),
         "items": pa.array(draft.items, pa.int32()),
-        "base_cost": _decimal(draft.base_cents, 8, 2),
-        "fuel_surcharge": _decimal(draft.fuel_cents, 8, 2),
-        "insurance_cost": _decimal(draft.insurance_cents, 8, 2),
-        "total_cost": _decimal(draft.total_cents, 8, 2),
+        "base_cost": _decimal(draft.base_cents, "base_cost"),
+        "fuel_surcharge": _decimal(draft.fuel_cents, "fuel_surcharge"),
+        "insurance_cost": _decimal(draft.insurance_cents, "insurance_cost"),
+        "total_cost": _decimal(draft.total_cents, "total_cost"),
         "currency": _coded(np.zeros(len(draft), np.int64), [CURRENCY]),
     }
     return pa.table(columns)
@@ -115,7 +116,7 @@ def _timestamp(minutes: Integers, null: npt.NDArray[np.bool_] | None = None) -> 
     return pa.array(minutes * 60_000_000, pa.timestamp("us", tz="UTC"), mask=null)
 
 
-def _decimal(units: Integers, precision: int, scale: int) -> pa.Array:
-    """Integers in units of the last digit as decimals: Arrow keeps a decimal as two words, the lower one first."""
+def _decimal(units: Integers, column: str) -> pa.Array:
+    """Integers in units of the last digit as a raw column's decimals: Arrow keeps one as two words, the lower first."""
     words = np.stack([units, units >> 63], axis=1)
-    return pa.Array.from_buffers(pa.decimal128(precision, scale), len(units), [None, pa.py_buffer(words)])
+    return pa.Array.from_buffers(RAW_SCHEMA.field(column).type, len(units), [None, pa.py_buffer(words)])

@@ -34,9 +34,7 @@ def generate(spark: SparkSession, order: Order, partitions: int | None = None) -
     folder = open_folder(day_uri(order.target, order.date))
     folder.delete(MANIFEST_NAME)
     blocks = -(-order.rows // BLOCK_ROWS)
-    numbers = spread(spark, blocks)
-    if partitions is not None:
-        numbers = numbers.repartition(partitions)
+    numbers = spread(spark, blocks, partitions)
     written = sorted(numbers.map(lambda block: _write_block(order, block)).collect(), key=lambda done: done[0].name)
 
     current = {file.name for file, _ in written}

@@ -25,7 +25,7 @@ _SUMMED = {
     "total_cents": "total_cost",
 }
 NEEDED = (*_KEYS, *_SUMMED.values(), "status", "ship_ts", "promised_ts", "delivered_ts", "distance_km")
-_SECONDS_AN_HOUR = 3_600
+SECONDS_AN_HOUR = 3_600
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def measured(block: pa.Table) -> Shipments:
     comparable = is_delivered & delivered.known & promised.known
     is_late = comparable & (delivered.micros > promised.micros)
     tenths_km = _numbers(block["distance_km"])
-    hours = pa.array(shipped.seconds // _SECONDS_AN_HOUR % 24, mask=~shipped.known)
+    hours = pa.array(shipped.seconds // SECONDS_AN_HOUR % 24, mask=~shipped.known)
     return Shipments(
         keys={
             **{name: _dictionary(block[name]) for name in _KEYS},

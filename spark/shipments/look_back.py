@@ -56,18 +56,17 @@ def look_back_of(table: Table) -> LookBack | None:
     return next((look_back for look_back in LOOK_BACKS if look_back.table is table), None)
 
 
-def looking_back(look_back: LookBack, rows: Iterable[Row], others: Iterable[Row]) -> list[Row]:
+def looking_back(look_back: LookBack, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
     """`rows` with their look-back measures, by themselves and the rows of `others`, which are of other days."""
-    rows = list(rows)
     by_place = _by_place(look_back, [*others, *rows])
     return [{**row, **_measures(look_back, row, by_place)} for row in rows]
 
 
-def stale_days(look_back: LookBack, today: Iterable[Row], others: Iterable[Row]) -> list[dt.date]:
-    """The later days of `others`, in order, whose measures are not those that they get with `today`'s rows."""
-    others, today = list(others), list(today)
+def stale_days(look_back: LookBack, today: Sequence[Row], others: Sequence[Row]) -> list[dt.date]:
+    """The later days of `others`, in order, whose measures are not those that they get with `today`'s rows (one day's,
+    at least one)."""
     by_place = _by_place(look_back, [*others, *today])
-    date = max((row["ship_date"] for row in today), default=dt.date.max)
+    date = today[0]["ship_date"]
     return sorted(
         {
             row["ship_date"]

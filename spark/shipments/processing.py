@@ -17,9 +17,10 @@ from itertools import repeat
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark import RDD
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from shipments import duplicates, grouping, rules
 from shipments.delta import read_days, replace_day
@@ -31,7 +32,7 @@ from shipments.raw_day import Manifest, read_manifest
 from shipments.rules import RULES
 from shipments.schema import RAW_DDL, RAW_NAMES
 from shipments.session import spread
-from shipments.tables import TABLES, Row, Table, Totals
+from shipments.tables import TABLES, Table, Totals
 
 QUARANTINE = "_quarantine/shipment"
 QUARANTINE_DDL = f"ship_date date, block int, row bigint, broken_rules array<string>, {RAW_DDL}"
@@ -94,10 +95,10 @@ class Day:
         names = map(rules.names, broken[rows].tolist())
         return zip(repeat(self.manifest.date), repeat(block), rows.tolist(), names, *columns)
 
-    def _read(self, block: int, columns: Any) -> pa.Table:
-        return read_block(self.source, self.manifest.date, self.manifest.blocks[block], list(columns))
+    def _read(self, block: int, columns: Iterable[str]) -> pa.Table:
+        return read_block(self.source, self.manifest.date, self.manifest.blocks[block], columns)
 
-    def _broken(self, block: int, columns: pa.Table) -> Any:
+    def _broken(self, block: int, columns: pa.Table) -> npt.NDArray[np.bool_]:
         return rules.broken(columns, self.later_copies.get(block, np.array([], np.int64)))
 
 
@@ -122,13 +123,13 @@ def process(
         broken = spark.createDataFrame(blocks.flatMap(day.quarantined), QUARANTINE_DDL, verifySchema=False)
         replace_day(broken.repartition(1), f"{target}/{QUARANTINE}", date)  # the rows are found in parallel
 
-    def table(table: Table) -> tuple[int, list[dt.date]]:
+    def write(table: Table) -> tuple[int, list[dt.date]]:
         return _write_table(spark, table, totals[table.name], date, f"{target}/{table.name}")
 
     # All at once: a commit is many small steps of driver, executor and S3, of which each waits for the others.
     with ThreadPoolExecutor(1 + len(TABLES)) as writers:
         quarantining = writers.submit(quarantine)
-        written = list(writers.map(table, TABLES))
+        written = list(writers.map(write, TABLES))
         quarantining.result()
     return Processed(
         rows=manifest.rows,
@@ -204,15 +205,12 @@ def _write_table(
     spark: SparkSession, table: Table, totals: Mapping[Key, Totals], date: dt.date, uri: str
 ) -> tuple[int, list[dt.date]]:
     """Replace the table's day; return its rows, and the later days whose look-back measures are stale now."""
-    today: list[Row] = table.rows(totals, date)
+    today = table.rows(totals, date)
     stale: list[dt.date] = []
     if look_back := look_back_of(table):
         others = [row for row in read_days(spark, uri, date - REACH, date + REACH) if row["ship_date"] != date]
         stale = stale_days(look_back, today, others)
         today = looking_back(look_back, today, others)
-    replace_day(_frame(spark, today, table.ddl).coalesce(1), uri, date)
+    values = [tuple(row[name] for name in table.columns) for row in today]
+    replace_day(spark.createDataFrame(values, table.ddl).coalesce(1), uri, date)
     return len(today), stale
-
-
-def _frame(spark: SparkSession, rows: Sequence[Row], ddl: str) -> DataFrame:
-    return spark.createDataFrame([tuple(row.values()) for row in rows], ddl)

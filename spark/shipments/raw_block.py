@@ -6,7 +6,7 @@ Text that repeats comes as dictionaries, as it is stored. Decimals come as whole
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,8 @@ _NUMBERED = ("shipment_id", "order_id")  # of the texts, those that hardly repea
 _REPEATED = [field.name for field in RAW_SCHEMA if pa.types.is_string(field.type) and field.name not in _NUMBERED]
 
 
-def read_block(source: str, date: dt.date, block: BlockFile, columns: Sequence[str] | None = None) -> pa.Table:
-    """The block's columns (all of `RAW_COLUMNS` by default).
+def read_block(source: str, date: dt.date, block: BlockFile, columns: Iterable[str]) -> pa.Table:
+    """Some of the block's columns.
 
     Raises `RawDataDamaged` unless the file is the one the manifest describes, with a raw day's columns and types.
     """
@@ -35,7 +35,7 @@ def read_block(source: str, date: dt.date, block: BlockFile, columns: Sequence[s
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=_REPEATED)
         difference = _difference(_plain(file.schema_arrow)) or _difference_in_rows(file.metadata.num_rows, block)
         if difference is None:
-            return file.read(columns or RAW_SCHEMA.names, use_threads=False)
+            return file.read(list(columns), use_threads=False)
     except pa.ArrowException as error:
         raise damaged(source, date, f"{block.name} cannot be read as Parquet ({error})") from error
     raise damaged(source, date, f"{block.name} {difference}")

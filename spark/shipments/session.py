@@ -36,11 +36,11 @@ def open_session(name: str) -> SparkSession:
     return spark
 
 
-def spread(spark: SparkSession, blocks: int) -> RDD[int]:
-    """The numbers of a day's blocks, in tasks of several blocks."""
+def spread(spark: SparkSession, blocks: int, tasks: int | None = None) -> RDD[int]:
+    """The numbers of a day's blocks, in tasks of several blocks: by default a few tasks for each core."""
     # Enough tasks to even out, and no more: Python's worker collects its garbage after each, for some 70 ms.
-    tasks = min(blocks, TASKS_A_CORE * spark.sparkContext.defaultParallelism)
-    return spark.sparkContext.parallelize(range(blocks), max(1, tasks))
+    few = min(blocks, TASKS_A_CORE * spark.sparkContext.defaultParallelism)
+    return spark.sparkContext.parallelize(range(blocks), tasks or max(1, few))
 
 
 def run_job(name: str, job: Callable[[SparkSession], dict[str, Any]]) -> int:

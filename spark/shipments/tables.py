@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from shipments.grouping import Grouping, Key
+from shipments.grouping import SECONDS_AN_HOUR, Grouping, Key
 from shipments.network import WAREHOUSE_IDS
 
 Row = dict[str, Any]
-SECONDS_AN_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def cost_analysis(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
 
 def daily_trends(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
     """The day in one row, which a day without shipments has too."""
-    of = totals.get((), Totals(dict.fromkeys(DAILY_TRENDS.grouping.sums, 0), {}))
+    of = totals.get((), _nothing(DAILY_TRENDS))
     row = {
         "ship_date": date,
         "shipments": of["shipments"],
@@ -138,11 +137,11 @@ def route_efficiency(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
 
 def warehouse_demand(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
     """The hours of each warehouse of the network: 24 rows each, those without shipments too."""
-    none = Totals(dict.fromkeys(WAREHOUSE_DEMAND.grouping.sums, 0), {})
     rows = []
     for warehouse_id in WAREHOUSE_IDS:
-        hours = [totals.get((warehouse_id, hour), none) for hour in range(24)]
+        hours = [totals.get((warehouse_id, hour), _nothing(WAREHOUSE_DEMAND)) for hour in range(24)]
         shipments = [of["shipments"] for of in hours]
+        of_day, peak = sum(shipments), shipments.index(max(shipments))
         rows += [
             {
                 "ship_date": date,
@@ -152,8 +151,8 @@ def warehouse_demand(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
                 "items": of["items"],
                 "weight_kg": decimal(of["grams"], 3),
                 "volume_m3": decimal(of["volume_100_cm3"], 4),
-                "day_share": ratio(of["shipments"], sum(shipments)),
-                "is_peak": of["shipments"] > 0 and hour == shipments.index(max(shipments)),
+                "day_share": ratio(of["shipments"], of_day),
+                "is_peak": of["shipments"] > 0 and hour == peak,
             }
             for hour, of in enumerate(hours)
         ]
@@ -300,6 +299,11 @@ def ratio(part: Decimal | float, whole: Decimal | float) -> float | None:
 def decimal(units: int, scale: int) -> Decimal:
     """A whole number of units of the last digit as a decimal of this scale."""
     return Decimal(units).scaleb(-scale)
+
+
+def _nothing(table: Table) -> Totals:
+    """A group without shipments."""
+    return Totals(dict.fromkeys(table.grouping.sums, 0), {})
 
 
 def _hours(seconds: float | None) -> float | None:

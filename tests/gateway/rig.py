@@ -73,11 +73,13 @@ class Gateway:
         return Secrets(self.paths.secrets)
 
     @property
+    def service(self) -> services.Service:
+        return services.gateway(self.paths, Ports(offset=self.port - Ports(offset=0).gateway))
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the platform gives the process, with the recorder for a control plane and one more name for itself."""
-        ports = Ports(offset=self.port - Ports(offset=0).gateway)
-        given = services.gateway(self.paths, ports).environment
-        return {**given, "DRYDOCK_EMR_URL": self.emr.url, "DRYDOCK_GATEWAY_HOSTS": "gateway.test"}
+        return {**self.service.environment, "DRYDOCK_EMR_URL": self.emr.url, "DRYDOCK_GATEWAY_HOSTS": "gateway.test"}
 
     def credentials(self, **changes: str) -> Credentials:
         values = {"access_key": self.operator["access_key_id"], "secret_key": self.operator["secret_access_key"]}
@@ -198,7 +200,7 @@ class Process:
     popen: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> None:
-        directory = self.gateway.paths.data / "gateway" / "tmp"
+        directory = self.gateway.service.directory
         directory.mkdir(parents=True, exist_ok=True)
         with self.gateway.log.open("wb") as log:
             self.popen = subprocess.Popen(

@@ -108,12 +108,17 @@ def test_a_day_of_next_to_nothing(spark, make_day, tmp_path, rows, broken_share)
     assert [line for name in TABLE_NAMES for line in oracle.differences(name, expected[name], actual[name])] == []
 
 
+def assert_refused(spark, folder, error, message):
+    """The day in `raw` is refused before anything is written."""
+    with pytest.raises(error, match=message):
+        process(spark, DATE, (folder / "raw").as_uri(), (folder / "tables").as_uri())
+    assert not (folder / "tables").exists()
+
+
 def test_a_day_without_a_manifest_is_missing(spark, make_day, tmp_path):
     make_day((tmp_path / "raw").as_uri(), DATE, rows=10)
     (tmp_path / "raw" / f"ship_date={DATE}" / "manifest.json").unlink()
-    with pytest.raises(RawDataMissing, match=r"Run data_generator.py --date 2026-02-26 first"):
-        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
-    assert not (tmp_path / "tables").exists()
+    assert_refused(spark, tmp_path, RawDataMissing, r"Run data_generator.py --date 2026-02-26 first")
 
 
 def _longer(day):
@@ -146,9 +151,7 @@ def _other_manifest(change):
 def test_damage_is_found_before_anything_is_written(spark, make_day, tmp_path, damage, message):
     make_day((tmp_path / "raw").as_uri(), DATE, rows=10)
     damage(tmp_path / "raw" / f"ship_date={DATE}")
-    with pytest.raises(RawDataDamaged, match=message):
-        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
-    assert not (tmp_path / "tables").exists()
+    assert_refused(spark, tmp_path, RawDataDamaged, message)
 
 
 def test_other_bytes_of_the_same_length_are_found(spark, make_day, tmp_path):
@@ -157,9 +160,7 @@ def test_other_bytes_of_the_same_length_are_found(spark, make_day, tmp_path):
     content = bytearray(file.read_bytes())
     content[100] ^= 1
     file.write_bytes(content)
-    with pytest.raises(RawDataDamaged, match=r"SHA-256 of block-00000\.parquet is not the manifest's"):
-        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
-    assert not (tmp_path / "tables").exists()
+    assert_refused(spark, tmp_path, RawDataDamaged, r"SHA-256 of block-00000\.parquet is not the manifest's")
 
 
 def _written_anew(change):
@@ -205,19 +206,14 @@ def _described(day):
 def test_a_file_that_is_no_block_is_found_whatever_its_manifest_says(spark, make_day, tmp_path, damage, message):
     make_day((tmp_path / "raw").as_uri(), DATE, rows=10)
     damage(tmp_path / "raw" / f"ship_date={DATE}")
-    with pytest.raises(RawDataDamaged, match=message):
-        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
-    assert not (tmp_path / "tables").exists()
+    assert_refused(spark, tmp_path, RawDataDamaged, message)
 
 
 def test_a_day_of_which_half_is_broken_is_refused(spark, make_day, tmp_path):
     manifest = make_day((tmp_path / "raw").as_uri(), DATE, rows=400, broken_share=0.5)
     broken = sum(manifest.injected.values())
-    with pytest.raises(
-        TooManyBroken, match=rf"{broken} of the 400 raw rows .* at most 20\.0% may .*--max-broken-share"
-    ):
-        process(spark, DATE, (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri())
-    assert not (tmp_path / "tables").exists()
+    message = rf"{broken} of the 400 raw rows .* at most 20\.0% may .*--max-broken-share"
+    assert_refused(spark, tmp_path, TooManyBroken, message)
 
 
 def test_rows_that_went_astray_end_the_run():
