@@ -1,6 +1,6 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS, SERVICE, JOB and ARGS reach the verb as they were given, whatever characters they hold: neither make nor the
-# shell looks into them.
+# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB and ARGS reach the verb as they were given, whatever characters they hold:
+# neither make nor the shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
@@ -8,9 +8,9 @@ DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
-$(foreach variable,DATE ROWS SERVICE JOB ARGS,$(call literally,$(variable)))
+$(foreach variable,DATE ROWS FROM TO FILE SERVICE JOB ARGS,$(call literally,$(variable)))
 
-.PHONY: help setup demo run submit summary local-up local-down local-status local-logs env check test test-full bench
+.PHONY: help setup demo run submit summary report local-up local-down local-status local-logs env check test test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -37,6 +37,8 @@ submit: setup ## Run any PySpark program on a fresh cluster of the running platf
 	@$(DRYDOCK) submit $${JOB:+"--job=$$JOB"} $${ARGS:+"--args=$$ARGS"}
 summary: setup ## Read the newest run of a day back from EMR, S3, Delta and Spark's event logs, and check it (DATE=)
 	@$(DRYDOCK) summary $${DATE:+"--date=$$DATE"}
+report: setup ## Write a page of charts and figures about the days in the tables (FROM= TO= FILE=)
+	@$(DRYDOCK) report $${FROM:+"--from=$$FROM"} $${TO:+"--to=$$TO"} $${FILE:+"--file=$$FILE"}
 env: setup ## Print shell exports: eval "$(make -s env)", and aws, boto3 and Terraform speak to the platform
 	@$(DRYDOCK) env
 

@@ -19,6 +19,7 @@ VERBS = (
     "run",
     "submit",
     "summary",
+    "report",
     "local-up",
     "local-down",
     "local-status",

@@ -49,7 +49,7 @@ def jobs(day: date, rows: int) -> tuple[Job, Job]:
     )
 
 
-def parse_date(text: str) -> date:
+def parse_date(text: str, variable: str = "DATE") -> date:
     """The day of a run: as given, or yesterday (UTC). Raises UsageError for anything but YYYY-MM-DD."""
     if not text:
         return datetime.now(UTC).date() - timedelta(days=1)
@@ -58,7 +58,7 @@ def parse_date(text: str) -> date:
     except ValueError:
         parsed = None
     if parsed is None or parsed.isoformat() != text:  # fromisoformat reads 20260131 and 2026-W05-6 too
-        raise UsageError(f"DATE is `{text}`; expected a day as YYYY-MM-DD, such as 2026-01-31.")
+        raise UsageError(f"{variable} is `{text}`; expected a day as YYYY-MM-DD, such as 2026-01-31.")
     return parsed
 
 

@@ -6,6 +6,8 @@ Nothing here was told by the run itself, and no log is asked: what is not found 
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -101,12 +103,19 @@ class Day:
 def read(paths: settings.Paths, ports: settings.Ports, day: date, run_id: str | None = None) -> Day:
     """The newest run of the day, or the run of that id. Raises RunFailed or ServiceFailed when nobody answers."""
     platform = terraform.platform_config(paths, ports)
-    try:
+    with reading(f"The day {day}"):
         return _read(paths, ports, platform, day, run_id)
-    except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what EMR, S3 and the Delta logs can raise for what is to be read into RunFailed."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, DeltaError, OSError, ValueError, KeyError) as error:
         # OSError: what deltalake raises for an endpoint that is away
         raise RunFailed(
-            f"The day {day} cannot be read back: {_on_one_line(error)}. `make local-status` shows the platform."
+            f"{what} cannot be read back: {_on_one_line(error)}. `make local-status` shows the platform."
         ) from error
 
 
@@ -133,7 +142,7 @@ def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any]
         core_count=platform["core_count"],
         clusters=clusters,
         still_active=tuple(c["Id"] for c in of_day if not c["Status"]["State"].startswith("TERMINATED")),
-        raw_rows=_manifest_rows(s3, f"{raw_uri}/manifest.json"),
+        raw_rows=manifest_rows(s3, f"{raw_uri}/manifest.json"),
         raw_uri=raw_uri,
         output_uri=platform["output_uri"],
         quarantine=next((table for table in tables if table.name == QUARANTINE), None),
@@ -235,7 +244,8 @@ def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tup
     return tuple(sorted(hosts))
 
 
-def _manifest_rows(s3: Any, uri: str) -> int | None:
+def manifest_rows(s3: Any, uri: str) -> int | None:
+    """The rows of a raw day by its manifest, None when it is not there."""
     content = _object(s3, uri)
     return None if content is None else int(json.loads(content)["rows"])
 

@@ -51,11 +51,15 @@ class Stamp:
 
 
 def write_file(path: Path, content: str) -> None:
-    """Write a text file that is either whole or not there."""
+    """Write a text file that is either whole or not there. Raises OSError, and leaves nothing then."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(content)
-    partial.replace(path)
+    try:
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The report: figures read from the tables, charts drawn of the figures, and the page that shows both."""

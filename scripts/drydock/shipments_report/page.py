@@ -1,0 +1,287 @@
+"""The report's page: one HTML file that needs nothing else, each table's figures under the chart that shows them.
+
+A figure is written for people and, as `<data value="…">`, in full.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from drydock.shipments_report import charts
+from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Cost, Day, Demand, Figures, Punctuality, Row, ratio
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure: what is read, and the value in full (None where there is none, or for words)."""
+
+    text: str
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: what it says in a sentence, charts with their captions, and a table under them."""
+
+    title: str
+    says: str
+    charts: Mapping[str, str]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+def page(figures: Figures, output_uri: str, made_at: datetime) -> str:
+    """The whole page, as HTML. There has to be a day."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        first=_date(figures.days[0].date),
+        last=_date(figures.days[-1].date),
+        problems=[(day.date.isoformat(), day.problem) for day in figures.days if day.problem],
+        sections=[section for section in _sections(figures) if section.rows],
+        output_uri=output_uri,
+        made_at=made_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def missing_days(days: Sequence[Day]) -> list[str]:
+    """The calendar's days between the first and the last of which there is nothing, as phrases, an interval each."""
+    missing = []
+    for before, after in pairwise(days):
+        first, last = before.date + timedelta(days=1), after.date - timedelta(days=1)
+        if first == last:
+            missing.append(_date(first))
+        elif first < last:
+            missing.append(f"{_date(first)} to {_date(last)}")
+    return missing
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 day`, `2 days`."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def _sections(figures: Figures) -> Iterable[Section]:
+    yield _days(figures.days)
+    yield _quarantine(figures)
+    if figures.trends:
+        yield _trends(figures.trends)
+        yield _punctuality(figures)
+        yield _costs(figures.costs)
+        yield _routes(figures.routes, figures.trends[-1]["ship_date"])
+        yield _demand(figures.demand)
+
+
+def _days(days: Sequence[Day]) -> Section:
+    missing = missing_days(days)
+    return Section(
+        title="Days",
+        says=f"{counted(len(days), 'day')} of shipments"
+        + (f"; missing in between: {', '.join(missing)}." if missing else ", none missing in between."),
+        charts={"Rows of each day": charts.rows_of_days(days)},
+        columns=("Day", "Raw rows", "Accepted", "Quarantined", "Share"),
+        rows=[
+            (
+                _word(day.date.isoformat()),
+                _count(day.raw),
+                _count(day.accepted),
+                _count(day.quarantined),
+                _percent(ratio(day.quarantined, day.accepted + day.quarantined)),
+            )
+            for day in reversed(days)
+        ],
+    )
+
+
+def _quarantine(figures: Figures) -> Section:
+    processed = sum(day.accepted + day.quarantined for day in figures.days)
+    rows = sum(day.quarantined for day in figures.days)
+    share = _percent(ratio(rows, processed)).text
+    return Section(
+        title="Quarantined by rule",
+        says=f"{rows:,} of {processed:,} rows, {share}, broke a rule and are counted nowhere else on this page.",
+        charts={"Rows that broke the rule": charts.quarantined(figures.quarantined)} if figures.quarantined else {},
+        columns=("Rule", "Rows", "Share of rows"),
+        rows=[
+            (_word(rule.replace("_", " ")), _count(count), _percent(ratio(count, processed), digits=2))
+            for rule, count in figures.quarantined.items()
+        ],
+    )
+
+
+def _trends(trends: Sequence[Row]) -> Section:
+    newest = trends[-1]
+    change = newest["shipments_change_rate"]
+    against = "" if change is None else f", {_change(change).text} against the day before"
+    rate, week = _percent(newest["on_time_rate"]).text, _percent(newest["on_time_rate_7d"]).text
+    return Section(
+        title="Daily trends",
+        says=f"On {_date(newest['ship_date'])} {newest['shipments']:,} shipments left{against}. {rate} of those "
+        f"delivered were on time, {week} over seven days.",
+        charts={
+            "Delivered on time": charts.trend(
+                trends, "on_time_rate", "on_time_rate_7d", charts.PERCENT, "Share of deliveries on time, by day"
+            ),
+            "Cost": charts.trend(
+                trends, "total_cost", "total_cost_7d_mean", charts.MONEY, "Cost of all shipments, by day"
+            ),
+        },
+        columns=("Day", "Shipments", "Change", "7-day mean", "On time", "On time, 7 days", "Cost", "Cost, 7-day mean"),
+        rows=[
+            (
+                _word(row["ship_date"].isoformat()),
+                _count(row["shipments"]),
+                _change(row["shipments_change_rate"]),
+                _decimal(row["shipments_7d_mean"], 0),
+                _percent(row["on_time_rate"]),
+                _percent(row["on_time_rate_7d"]),
+                _money(row["total_cost"]),
+                _money(row["total_cost_7d_mean"]),
+            )
+            for row in reversed(trends)
+        ],
+    )
+
+
+def _punctuality(figures: Figures) -> Section:
+    carriers = figures.carriers
+    rated = [carrier for carrier in carriers if carrier.on_time_rate is not None]
+    says = ""
+    if rated:
+        best, worst = rated[0], rated[-1]
+        says = f"{best.carrier} is the most punctual: {_percent(best.on_time_rate).text} of its deliveries were on time"
+        says += f", {worst.carrier}'s {_percent(worst.on_time_rate).text}." if worst is not best else "."
+
+    def row(of: Punctuality, name: str) -> tuple[Cell, ...]:
+        counts = (of.shipments, of.delivered, of.on_time, of.delayed, of.lost, of.returned)
+        return (_word(name), _percent(of.on_time_rate), *map(_count, counts))
+
+    rows = []
+    for carrier in carriers:
+        rows.append(row(carrier, carrier.carrier))
+        services = (service for service in figures.services if service.carrier == carrier.carrier)
+        rows += [row(service, f"· {service.service_level}") for service in services]
+    return Section(
+        title="Carriers' punctuality",
+        says=says,
+        charts={"Delivered on time": charts.punctuality(rated)} if rated else {},
+        columns=("Carrier", "On-time rate", "Shipments", "Delivered", "On time", "Delayed", "Lost", "Returned"),
+        rows=rows,
+    )
+
+
+def _costs(costs: Sequence[Cost]) -> Section:
+    base, fuel, insurance, total = (
+        sum((getattr(cost, part) for cost in costs), Decimal(0))
+        for part in ("base_cost", "fuel_surcharge", "insurance_cost", "total_cost")
+    )
+    return Section(
+        title="Cost by component",
+        says=f"{_money(total).text} in all: {_percent(ratio(base, total)).text} carriers' prices, "
+        f"{_percent(ratio(fuel, total)).text} fuel, {_percent(ratio(insurance, total)).text} insurance.",
+        charts={"Cost of each carrier's shipments": charts.components(costs)} if costs else {},
+        columns=("Carrier", "Cost", "Base", "Fuel", "Insurance", "A shipment"),
+        rows=[
+            (
+                _word(cost.carrier),
+                *map(_money, (cost.total_cost, cost.base_cost, cost.fuel_surcharge, cost.insurance_cost)),
+                _money(cost.mean_cost, digits=2),
+            )
+            for cost in costs
+        ],
+    )
+
+
+def _routes(routes: Sequence[Row], day: date) -> Section:
+    says = ""
+    if routes:
+        first = routes[0]
+        says = f"From {first['origin_state']} to {first['destination_state']} one delivery in twenty took longer than "
+        says += f"{first['p95_transit_hours']:,.0f} hours, on {_date(day)}."
+    return Section(
+        title="Slowest routes",
+        says=says,
+        charts={"Hours in which 95 % were delivered": charts.slowest(routes)} if routes else {},
+        columns=("Route", "p95 hours", "Shipments", "Late", "Mean km", "km/h"),
+        rows=[
+            (
+                _word(f"{route['origin_state']} → {route['destination_state']}"),
+                _decimal(route["p95_transit_hours"], 1),
+                _count(route["shipments"]),
+                _percent(route["delay_rate"]),
+                _decimal(route["mean_distance_km"], 0),
+                _decimal(route["km_per_hour"], 1),
+            )
+            for route in routes
+        ],
+        note=f"Of the routes with at least {SHIPMENTS_OF_A_ROUTE} shipments that day.",
+    )
+
+
+def _demand(demand: Sequence[Demand]) -> Section:
+    of_warehouse: dict[str, dict[int, float]] = {}
+    for each in demand:
+        of_warehouse.setdefault(each.warehouse_id, {})[each.hour] = each.shipments
+    of_hour = {hour: sum(hours.get(hour, 0.0) for hours in of_warehouse.values()) for hour in range(24)}
+    peak = max(of_hour, key=lambda hour: of_hour[hour])
+    return Section(
+        title="Warehouse hours",
+        says=f"The busiest hour of all warehouses together begins at {peak:02}:00 UTC, with {of_hour[peak]:,.0f} "
+        "shipments.",
+        charts={"Shipments by hour of the day: the stronger the colour, the more": charts.hours(demand)}
+        if demand
+        else {},
+        columns=("Warehouse", "A day", "Busiest", *(f"{hour:02}" for hour in range(24))),
+        rows=[
+            (
+                _word(warehouse),
+                _decimal(sum(hours.values()), 0),
+                _word(f"{max(hours, key=lambda hour: hours[hour]):02}:00"),
+                *(_decimal(hours.get(hour), 0) for hour in range(24)),
+            )
+            for warehouse, hours in of_warehouse.items()
+        ],
+        note="Mean shipments of the days of this report.",
+    )
+
+
+def _date(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _word(text: str) -> Cell:
+    return Cell(text)
+
+
+def _count(count: int | None) -> Cell:
+    return Cell(NOTHING if count is None else f"{count:,}", count)
+
+
+def _decimal(number: float | None, digits: int) -> Cell:
+    return Cell(NOTHING if number is None else f"{number:,.{digits}f}", number)
+
+
+def _percent(share: float | None, digits: int = 1) -> Cell:
+    return Cell(NOTHING if share is None else f"{share:.{digits}%}", share)
+
+
+def _change(rate: float | None) -> Cell:
+    return Cell(NOTHING if rate is None else f"{rate:+.1%}".replace("-", "−"), rate)
+
+
+def _money(amount: Decimal | float | None, digits: int = 0) -> Cell:
+    return Cell(NOTHING if amount is None else f"${amount:,.{digits}f}", amount)
