@@ -1,14 +1,20 @@
 """Delta tables by URI, partitioned by `ship_date`: read, and one day replaced."""
 
 import datetime as dt
+from collections.abc import Mapping
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from shipments.errors import DayTaken
 from shipments.tables import Row
 
 _NO_TABLE = ("DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST", "PATH_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
+# Delta's answers to a writer that lost: the table came into being, or the partition's files changed.
+_CREATED_MEANWHILE = "io.delta.exceptions.ProtocolChangedException"
+_WRITTEN_MEANWHILE = "io.delta.exceptions.Concurrent"
 
 
 def read_days(spark: SparkSession, uri: str, first: dt.date, last: dt.date) -> list[Row]:
@@ -22,12 +28,34 @@ def read_days(spark: SparkSession, uri: str, first: dt.date, last: dt.date) -> l
     return [row.asDict() for row in table.where(F.col("ship_date").between(first, last)).collect()]
 
 
-def replace_day(rows: DataFrame, uri: str, date: dt.date) -> None:
-    """Make `rows`, all of `date`, the table's rows of that date, in one commit; the other dates are not touched."""
+def replace_day(rows: DataFrame, uri: str, date: dt.date, checks: Mapping[str, str]) -> None:
+    """Make `rows`, all of `date`, the table's rows of that date, in one commit; the other dates are not touched.
+
+    A table that is not there yet is created in the same commit, with `checks` (name → condition) as its constraints.
+    Raises `DayTaken` when another run has written the date meanwhile.
+    """
+    try:
+        _replace_day(rows, uri, date, checks)
+    except Py4JJavaError as error:
+        conflict = error.java_exception.getClass().getName()
+        if conflict == _CREATED_MEANWHILE:
+            _replace_day(rows, uri, date, checks)  # for some other day, as a rule: now there is a table
+        elif conflict.startswith(_WRITTEN_MEANWHILE):
+            raise DayTaken(
+                f"Another run has written {date} of {uri} while this one was at it. The table has the other's rows; "
+                f"run the day again when no other run of it is under way, so that all tables come from one run."
+            ) from error
+        else:
+            raise
+
+
+def _replace_day(rows: DataFrame, uri: str, date: dt.date, checks: Mapping[str, str]) -> None:
+    constraints = {f"delta.constraints.{name}": condition for name, condition in checks.items()}
     (
         rows.write.format("delta")
         .mode("overwrite")
         .option("replaceWhere", f"ship_date = '{date.isoformat()}'")
+        .options(**constraints)
         .partitionBy("ship_date")
         .save(uri)
     )

@@ -5,6 +5,7 @@ ShipmentsError             printed as a sentence; exit code 1; never a traceback
 ├── RawDataMissing         the day has no manifest: never generated, or interrupted
 ├── RawDataDamaged         the day's files are not those that its manifest names
 ├── RowsUnaccounted        rows were lost or invented on the way: raw ≠ accepted + quarantined
+├── DayTaken               another run has written the same day of a table at the same time
 └── TooManyBroken          so many rows break a rule that it is the day's data that is wrong, not a few rows
 """
 
@@ -31,3 +32,7 @@ class RowsUnaccounted(ShipmentsError):
 
 class TooManyBroken(ShipmentsError):
     """More of the day's rows break a rule than may."""
+
+
+class DayTaken(ShipmentsError):
+    """Another run has written the same day of a table at the same time."""

@@ -36,6 +36,7 @@ from shipments.tables import TABLES, Table, Totals
 
 QUARANTINE = "_quarantine/shipment"
 QUARANTINE_DDL = f"ship_date date, block int, row bigint, broken_rules array<string>, {RAW_DDL}"
+QUARANTINE_CHECKS = {"breaks_a_rule": "size(broken_rules) > 0"}
 
 MAX_BROKEN_SHARE = 0.2
 
@@ -121,7 +122,8 @@ def process(
 
     def quarantine() -> None:
         broken = spark.createDataFrame(blocks.flatMap(day.quarantined), QUARANTINE_DDL, verifySchema=False)
-        replace_day(broken.repartition(1), f"{target}/{QUARANTINE}", date)  # the rows are found in parallel
+        # Found in parallel, written as one file.
+        replace_day(broken.repartition(1), f"{target}/{QUARANTINE}", date, QUARANTINE_CHECKS)
 
     def write(table: Table) -> tuple[int, list[dt.date]]:
         return _write_table(spark, table, totals[table.name], date, f"{target}/{table.name}")
@@ -212,5 +214,5 @@ def _write_table(
         stale = stale_days(look_back, today, others)
         today = looking_back(look_back, today, others)
     values = [tuple(row[name] for name in table.columns) for row in today]
-    replace_day(spark.createDataFrame(values, table.ddl).coalesce(1), uri, date)
+    replace_day(spark.createDataFrame(values, table.ddl).coalesce(1), uri, date, table.checks)
     return len(today), stale

@@ -33,14 +33,16 @@ class Totals:
 class Table:
     """A table: its name, its columns with their Spark SQL types, its grain beside `ship_date`, and how to make it.
 
-    `rows(totals, date)` gives the rows of a date, with the columns that depend on that date alone. `percentiles` are
-    the shares that it needs of its grouping's spread.
+    `rows(totals, date)` gives the rows of a date, with the columns that depend on that date alone. `checks` are the
+    Delta constraints that the table is created with: whoever writes it, a row for which one is not true is refused.
+    `percentiles` are the shares that it needs of its grouping's spread.
     """
 
     name: str
     columns: Mapping[str, str]
     grouping: Grouping
     rows: Callable[[Mapping[Key, Totals], dt.date], list[Row]]
+    checks: Mapping[str, str]
     percentiles: tuple[float, ...] = ()
 
     @property
@@ -190,6 +192,11 @@ CARRIER_PERFORMANCE = Table(
         spread_of="timed",
     ),
     carrier_performance,
+    {
+        "has_shipments": "shipments > 0",
+        "one_status_at_most": "delivered + delayed + lost + returned + in_transit <= shipments",
+        "on_time_is_delivered": "on_time BETWEEN 0 AND delivered",
+    },
     percentiles=(0.5, 0.95),
 )
 COST_ANALYSIS = Table(
@@ -219,6 +226,10 @@ COST_ANALYSIS = Table(
         spread="total_cents",
     ),
     cost_analysis,
+    {
+        "has_shipments": "shipments > 0",
+        "total_is_sum": "total_cost = base_cost + fuel_surcharge + insurance_cost",
+    },
     percentiles=(0.95,),
 )
 DAILY_TRENDS = Table(
@@ -245,6 +256,11 @@ DAILY_TRENDS = Table(
     },
     Grouping(keys=(), sums=("shipments", "delivered", "on_time", "grams", "total_cents")),
     daily_trends,
+    {
+        "delivered_was_shipped": "delivered BETWEEN 0 AND shipments",
+        "on_time_is_delivered": "on_time BETWEEN 0 AND delivered",
+        "week_has_days": "days_7d BETWEEN 1 AND 7",
+    },
 )
 ROUTE_EFFICIENCY = Table(
     "route_efficiency",
@@ -267,6 +283,11 @@ ROUTE_EFFICIENCY = Table(
         spread_of="timed",
     ),
     route_efficiency,
+    {
+        "has_shipments": "shipments > 0",
+        "delay_rate_is_share": "delay_rate BETWEEN 0 AND 1",
+        "is_ranked": "cost_rank > 0",
+    },
     percentiles=(0.95,),
 )
 WAREHOUSE_DEMAND = Table(
@@ -286,6 +307,11 @@ WAREHOUSE_DEMAND = Table(
     },
     Grouping(keys=("warehouse_id", "hour"), sums=("shipments", "items", "grams", "volume_100_cm3")),
     warehouse_demand,
+    {
+        "hour_of_day": "hour BETWEEN 0 AND 23",
+        "shipments_are_counted": "shipments >= 0",
+        "week_has_days": "days_7d BETWEEN 1 AND 7",
+    },
 )
 
 TABLES = (CARRIER_PERFORMANCE, COST_ANALYSIS, DAILY_TRENDS, ROUTE_EFFICIENCY, WAREHOUSE_DEMAND)

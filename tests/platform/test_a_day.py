@@ -1,12 +1,16 @@
 """A day through the whole platform, held against what DuckDB makes of the same raw files; and a day that is damaged."""
 
 import json
+import math
+from collections import Counter
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from deltalake import DeltaTable, QueryBuilder
 
 from drydock import read_back
+from tests import report_page
 from tests.platform.platform_rig import Platform
 from tests.spark import oracle
 
@@ -41,6 +45,43 @@ def test_the_summary_fits_80_columns_but_for_addresses(platform: Platform) -> No
     assert [line for line in shown.stdout.splitlines() if len(line) > 80 and "s3://" not in line] == []
     hosts = {node.host for node in platform.paths.nodes()[1:]}
     assert any(host in shown.stdout for host in hosts)
+
+
+def test_the_report_shows_what_duckdb_makes_of_the_raw_files(platform: Platform, tmp_path: Path) -> None:
+    expected = oracle.expected_tables({DAY: _raw_files(platform, tmp_path)}, DAY)
+    written = platform.drydock("report", f"--file={tmp_path / 'report.html'}", f"--from={DAY}", f"--to={DAY}")
+    assert written.returncode == 0, written.stdout
+    assert f"A report of 1 day: file://{tmp_path}/report.html" in written.stdout
+    shown = report_page.read((tmp_path / "report.html").read_text())
+    assert "Not complete" not in shown.sections
+
+    quarantined = expected[read_back.QUARANTINE]
+    by_rule = Counter(rule.replace("_", " ") for row in quarantined for rule in row["broken_rules"])
+    assert {rule: int(rows) for rule, rows, _ in shown.values("Quarantined by rule")} == by_rule
+    [[_, raw, accepted, broken, _]] = shown.values("Days")
+    assert [int(raw), int(accepted), int(broken)] == [ROWS, ROWS - len(quarantined), len(quarantined)]
+    [[_, shipments, _, _, rate, _, cost, _]] = shown.values("Daily trends")
+    [trend] = expected["daily_trends"]
+    assert (int(shipments), Decimal(cost)) == (trend["shipments"], trend["total_cost"])
+    assert math.isclose(float(rate), trend["on_time_rate"])
+    services = {(row["carrier"], row["service_level"]): row["on_time"] for row in expected["carrier_performance"]}
+    on_time = [(row[0], int(row[4])) for row in shown.values("Carriers' punctuality")]
+    assert sum(count for name, count in on_time if not name.startswith("·")) == sum(services.values())
+    assert sorted(count for name, count in on_time if name.startswith("·")) == sorted(services.values())
+    surcharges = Counter[str]()
+    for row in expected["cost_analysis"]:
+        surcharges[row["carrier"]] += row["fuel_surcharge"]
+    assert {row[0]: Decimal(row[3]) for row in shown.values("Cost by component")} == surcharges
+    hours = {(row["warehouse_id"], row["hour"]): row["shipments"] for row in expected["warehouse_demand"]}
+    in_page = {(row[0], hour): float(row[3 + hour]) for row in shown.values("Warehouse hours") for hour in range(24)}
+    assert in_page == hours
+
+
+def test_a_report_of_days_that_are_not_there_is_refused(platform: Platform, tmp_path: Path) -> None:
+    refused = platform.drydock("report", f"--file={tmp_path / 'report.html'}", "--from=2020-01-01", "--to=2020-02-01")
+    assert refused.returncode == 1
+    assert "There is no day from 2020-01-01 to 2020-02-01. `make run` runs one." in refused.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_that_is_missing_fails_the_summary(platform: Platform) -> None:

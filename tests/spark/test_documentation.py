@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shipments import tables
+from shipments.processing import QUARANTINE, QUARANTINE_CHECKS
 from shipments.rules import RULES
 from shipments.schema import RAW_COLUMNS
 
@@ -25,6 +26,12 @@ def test_raw_columns():
 
 def test_rules():
     assert table_after("<!-- rules") == [(rule.name, rule.why) for rule in RULES]
+
+
+def test_constraints():
+    checks = [(table.name, table.checks) for table in tables.TABLES] + [(QUARANTINE, QUARANTINE_CHECKS)]
+    declared = [(table, name, f"`{condition}`") for table, each in checks for name, condition in each.items()]
+    assert table_after("<!-- constraints") == declared
 
 
 @pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
