@@ -1,19 +1,28 @@
-"""The gateway with S3 alone, started as a process: the jobs' environment has nothing of Drydock's own."""
+"""The gateway with S3 alone, as a process: the jobs' environment has nothing of Drydock's own. And bad ways to it."""
 
+import itertools
 import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OPERATOR = {"access_key_id": "AKIAIOSFODNN7EXAMPLE", "secret_access_key": "of the example"}
 START_SECONDS = 120
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 @contextmanager
@@ -57,6 +66,86 @@ def running(folder: Path) -> Iterator[str]:
             if server.poll() is None:
                 os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def client(endpoint: str) -> Any:
+    """boto3's client of this S3."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=OPERATOR["access_key_id"],
+        aws_secret_access_key=OPERATOR["secret_access_key"],
+    )
+
+
+def hadoop_settings(endpoint: str) -> dict[str, str]:
+    """What makes `s3://` URIs lead to this S3 in Hadoop and Spark."""
+    return {
+        "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "fs.s3a.access.key": OPERATOR["access_key_id"],
+        "fs.s3a.secret.key": OPERATOR["secret_access_key"],
+        "fs.s3a.endpoint": endpoint,
+        "fs.s3a.endpoint.region": "us-east-1",
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.connection.ssl.enabled": "false",
+        "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+    }
+
+
+@contextmanager
+def way_to(
+    endpoint: str,
+    answer_lost: Callable[[int], bool] = lambda puts: False,
+    throttled: Callable[[int], bool] = lambda requests: False,
+) -> Iterator[tuple[str, list[int]]]:
+    """A way to S3 on which the answers to some PUTs are lost, by their number, from 1, and some requests never arrive
+    and are answered with SlowDown, by theirs. Yields its URL, and the status codes with which PUTs are answered."""
+    answers: list[int] = []
+    requests = itertools.count(1)
+
+    class Passage(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if throttled(next(requests)):
+                status, headers, content = 503, {"Content-Type": "application/xml"}, SLOW_DOWN
+            else:
+                status, headers, content = self.answer(body)
+            if self.command == "PUT":
+                answers.append(status)
+                if answer_lost(len(answers)):
+                    self.close_connection = True
+                    return
+            self.send_response_only(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in headers:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        def answer(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+            there = HTTPConnection(urlsplit(endpoint).netloc)
+            there.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = there.getresponse()
+            content = answer.read()
+            there.close()
+            headers = {name: value for name, value in answer.getheaders() if name.lower() != "transfer-encoding"}
+            return answer.status, headers, content
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Passage) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", answers
+        server.shutdown()
 
 
 def _await(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -2,12 +2,15 @@
 
 import datetime as dt
 import json
+import os
 import shlex
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import local_s3
+import oracle
 import pytest
 
 import data_generator
@@ -16,6 +19,7 @@ from shipments import arguments
 from shipments.processing import Processed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+LOG_STORE = Path(os.environ.get("DRYDOCK_HOME") or REPOSITORY / ".drydock") / "log-store" / "delta-log-store.jar"
 GENERATOR = {"--date": "2026-01-31", "--rows": "10", "--target": "s3://bucket/raw"}
 PROCESSOR = {"--date": "2026-01-31", "--source": "s3://bucket/raw", "--target": "s3://bucket/tables"}
 
@@ -70,8 +74,10 @@ def test_arguments_are_read():
     assert arguments.folder("file:///tmp/raw/") == "file:///tmp/raw"
 
 
-def test_a_day_by_spark_submit(spark_environment, tmp_path):
-    """As a step does it: the library from a zip file, nothing of the checkout on Python's path."""
+@pytest.fixture
+def submit(spark_environment, tmp_path):
+    """`submit(job, *options, conf={}, variables={})` runs a job of 2026-01-31 as a step does: the library from a zip
+    file, nothing of the checkout on Python's path. Returns exit code, stdout and stderr."""
     library = tmp_path / "shipments.zip"
     with zipfile.ZipFile(library, "w") as archive:
         for module in sorted((REPOSITORY / "spark" / "shipments").glob("*.py")):
@@ -82,13 +88,20 @@ def test_a_day_by_spark_submit(spark_environment, tmp_path):
     jobs = tmp_path / "jobs"
     jobs.mkdir()
 
-    def submit(job, *options):
+    def submit(job, *options, conf=(), variables=()):
         (jobs / job).write_text((REPOSITORY / "spark" / job).read_text())
-        command = [f"{environment['SPARK_HOME']}/bin/spark-submit", *settings, "--py-files", str(library)]
+        more = [word for name, value in dict(conf).items() for word in ("--conf", f"{name}={value}")]
+        command = [f"{environment['SPARK_HOME']}/bin/spark-submit", *settings, *more, "--py-files", str(library)]
         command += [str(jobs / job), "--date", "2026-01-31", *options]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            command, env=environment | dict(variables), cwd=tmp_path, capture_output=True, text=True, timeout=600
+        )
         return done.returncode, done.stdout, done.stderr
 
+    return submit
+
+
+def test_a_day_by_spark_submit(submit, tmp_path):
     raw, tables = (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri()
     code, stdout, _ = submit("data_processor.py", "--source", raw, "--target", tables)
     assert code == 1
@@ -111,6 +124,45 @@ def test_a_day_by_spark_submit(spark_environment, tmp_path):
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
         "_quarantine", "carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand",
     ]  # fmt: skip
+
+
+@pytest.mark.full
+def test_a_day_on_an_s3_that_throttles(spark, submit, s3_endpoint, tmp_path):
+    s3 = local_s3.client(s3_endpoint)
+    s3.create_bucket(Bucket="throttled")
+    raw, tables = "s3://throttled/raw", "s3://throttled/tables"
+    told_to_wait = []
+
+    def throttled(request):
+        told_to_wait.extend([request] if request % 3 == 0 else [])
+        return request % 3 == 0
+
+    with local_s3.way_to(s3_endpoint, throttled=throttled) as (way, _):
+        hadoop = {f"spark.hadoop.{name}": value for name, value in local_s3.hadoop_settings(way).items()}
+        there = {
+            "conf": {**hadoop, "spark.jars": str(LOG_STORE)},
+            "variables": {
+                "AWS_ENDPOINT_URL": way,
+                "AWS_ACCESS_KEY_ID": local_s3.OPERATOR["access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": local_s3.OPERATOR["secret_access_key"],
+            },
+        }
+        code, stdout, stderr = submit("data_generator.py", "--rows", "60000", "--target", raw, **there)
+        assert code == 0, stdout + stderr
+        asked_by_generator = len(told_to_wait)
+        code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables, **there)
+        assert code == 0, stdout + stderr
+    assert 0 < asked_by_generator < len(told_to_wait) - 50
+    for entry in s3.list_objects_v2(Bucket="throttled")["Contents"]:
+        file = tmp_path / "s3" / entry["Key"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file("throttled", entry["Key"], str(file))
+    day = dt.date(2026, 1, 31)
+    blocks = sorted(map(str, (tmp_path / "s3" / "raw").glob("*/block-*.parquet")))
+    expected = oracle.expected_tables({day: blocks}, day)
+    for table, rows in expected.items():
+        stored = spark.read.format("delta").load((tmp_path / "s3" / "tables" / table).as_uri()).collect()
+        assert oracle.differences(table, rows, [row.asDict() for row in stored]) == []
 
 
 @pytest.mark.parametrize(

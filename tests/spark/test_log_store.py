@@ -7,20 +7,16 @@ writer is a JVM of its own.
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import boto3
 import py4j.java_gateway
 import py4j.protocol
 import pytest
-from local_s3 import OPERATOR, REPOSITORY
+from local_s3 import REPOSITORY, client, hadoop_settings, way_to
 from py4j.java_gateway import JavaGateway
 from py4j.protocol import Py4JJavaError
 from pyspark.java_gateway import launch_gateway
@@ -35,17 +31,8 @@ class Writer:
     def __init__(self, java: JavaGateway, endpoint: str) -> None:
         self._java = java
         self._configuration = java.jvm.org.apache.hadoop.conf.Configuration()
-        for name, value in {
-            "fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-            "fs.s3.impl.disable.cache": "true",  # each writer of a JVM has its own endpoint
-            "fs.s3a.access.key": OPERATOR["access_key_id"],
-            "fs.s3a.secret.key": OPERATOR["secret_access_key"],
-            "fs.s3a.endpoint": endpoint,
-            "fs.s3a.endpoint.region": "us-east-1",
-            "fs.s3a.path.style.access": "true",
-            "fs.s3a.connection.ssl.enabled": "false",
-            "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
-        }.items():
+        self._configuration.set("fs.s3.impl.disable.cache", "true")  # each writer of a JVM has its own endpoint
+        for name, value in hadoop_settings(endpoint).items():
             self._configuration.set(name, value)
         self._store = java.jvm.drydock.delta.ConditionalS3LogStore(self._configuration)
 
@@ -110,7 +97,7 @@ def plain_py4j(monkeypatch: pytest.MonkeyPatch) -> None:
 def log(s3_endpoint: str) -> str:
     """The URI of a table's log that has no version yet."""
     bucket = f"log-{uuid.uuid4().hex}"
-    _client(s3_endpoint).create_bucket(Bucket=bucket)
+    client(s3_endpoint).create_bucket(Bucket=bucket)
     return f"s3://{bucket}/table/_delta_log"
 
 
@@ -150,7 +137,7 @@ def test_a_version_is_read_as_it_was_written_and_listed(jvms: list[JavaGateway],
 
 def test_a_file_of_another_store_is_a_conflict(jvms: list[JavaGateway], s3_endpoint: str, log: str) -> None:
     bucket, _, key = _version(log, 0).removeprefix("s3://").partition("/")
-    _client(s3_endpoint).put_object(Bucket=bucket, Key=key, Body=b"theirs\n")
+    client(s3_endpoint).put_object(Bucket=bucket, Key=key, Body=b"theirs\n")
     with pytest.raises(FileExistsError):
         Writer(jvms[0], s3_endpoint).write(_version(log, 0), "mine")
     assert Writer(jvms[0], s3_endpoint).read(_version(log, 0)) == ["theirs"]
@@ -158,7 +145,7 @@ def test_a_file_of_another_store_is_a_conflict(jvms: list[JavaGateway], s3_endpo
 
 def test_a_repeated_put_knows_its_own_file(jvms: list[JavaGateway], s3_endpoint: str, log: str) -> None:
     """The first PUT succeeds, its answer is lost, and the SDK sends it once more."""
-    with _way_to(s3_endpoint, answer_lost=lambda puts: puts == 1) as (way, answers):
+    with way_to(s3_endpoint, answer_lost=lambda puts: puts == 1) as (way, answers):
         Writer(jvms[0], way).write(_version(log, 0), "mine")
     assert answers == [200, 412]
     assert Writer(jvms[0], s3_endpoint).read(_version(log, 0)) == ["mine"]
@@ -167,7 +154,7 @@ def test_a_repeated_put_knows_its_own_file(jvms: list[JavaGateway], s3_endpoint:
 def test_a_repeated_put_knows_anothers_file(jvms: list[JavaGateway], s3_endpoint: str, log: str) -> None:
     Writer(jvms[0], s3_endpoint).write(_version(log, 0), "theirs")
     with (
-        _way_to(s3_endpoint, answer_lost=lambda puts: puts == 1) as (way, answers),
+        way_to(s3_endpoint, answer_lost=lambda puts: puts == 1) as (way, answers),
         pytest.raises(FileExistsError),
     ):
         Writer(jvms[0], way).write(_version(log, 0), "mine")
@@ -182,53 +169,3 @@ def test_a_bucket_that_is_not_there_is_no_conflict(jvms: list[JavaGateway], s3_e
 
 def _version(log: str, version: int) -> str:
     return f"{log}/{version:020}.json"
-
-
-def _client(endpoint: str) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=OPERATOR["access_key_id"],
-        aws_secret_access_key=OPERATOR["secret_access_key"],
-    )
-
-
-@contextmanager
-def _way_to(endpoint: str, answer_lost: Callable[[int], bool]) -> Iterator[tuple[str, list[int]]]:
-    """A way to S3 on which the answers to some PUTs are lost: by their number, from 1. Yields its URL, and the status
-    codes with which S3 answers PUTs."""
-    answers: list[int] = []
-
-    class Passage(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            there = HTTPConnection(urlsplit(endpoint).netloc)
-            there.request(self.command, self.path, body, dict(self.headers.items()))
-            answer = there.getresponse()
-            content = answer.read()
-            there.close()
-            if self.command == "PUT":
-                answers.append(answer.status)
-                if answer_lost(len(answers)):
-                    self.close_connection = True
-                    return
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() != "transfer-encoding":
-                    self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Passage) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", answers
-        server.shutdown()
