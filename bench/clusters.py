@@ -23,6 +23,7 @@ from functools import partial
 
 from emr_api import machine
 from processor_time import process_tree, processor_seconds
+from step_phases import seconds_of_phases
 
 from drydock import aws, health, processes, settings, supervision, terraform
 from drydock.second_home import free_ports, second_home
@@ -40,10 +41,8 @@ spark = SparkSession.builder.getOrCreate()
 assert spark.range(1000).count() == 1000
 spark.stop()
 """
-STEPS = {
-    "a step that runs `true`": ["true"],
-    "a step that counts 1,000 rows by `spark-submit`": ["spark-submit", PROGRAM],
-}
+SPARK_STEP = "a step that counts 1,000 rows by `spark-submit`"
+STEPS = {"a step that runs `true`": ["true"], SPARK_STEP: ["spark-submit", PROGRAM]}
 
 
 @dataclass
@@ -53,6 +52,7 @@ class Platform:
     paths: settings.Paths
     ports: settings.Ports
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    phases: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # of the Spark step's seconds
 
     def __post_init__(self) -> None:
         self._emr = aws.operator_client("emr", self.paths, self.ports)
@@ -80,12 +80,19 @@ class Platform:
                 (step_id,) = self._emr.add_job_flow_steps(JobFlowId=cluster_id, Steps=[step])["StepIds"]
                 self._await(partial(self._step_state, cluster_id, step_id), {"COMPLETED"})
                 self.seconds[what].append(time.monotonic() - began)
+                if what == SPARK_STEP:
+                    self._look_into_step(time.time() - self.seconds[what][-1], time.time())
         began = time.monotonic()
         self._emr.terminate_job_flows(JobFlowIds=[cluster_id])
         self._await(partial(self._cluster_state, cluster_id), {"TERMINATED"})
         self.seconds["TerminateJobFlows to TERMINATED, logs delivered"].append(time.monotonic() - began)
         self.await_rest()
         self.seconds["TerminateJobFlows to nodes that have rested"].append(time.monotonic() - began)
+
+    def _look_into_step(self, began: float, ended: float) -> None:
+        newest = max(self.paths.event_logs.iterdir(), key=lambda log: log.stat().st_mtime)
+        for phase, seconds in seconds_of_phases(newest, began, ended).items():
+            self.phases[phase].append(seconds)
 
     def await_rest(self) -> None:
         """Wait until every node is clean, its Spark daemon new, and no cluster has it."""
@@ -142,10 +149,12 @@ def main() -> None:
         print(f"| {cost.service} | {cost.memory_mib:.0f} | {cost.processor_percent:.1f} % |")
     memory, processor = sum(cost.memory_mib for cost in costs), sum(cost.processor_percent for cost in costs)
     print(f"| **all** | **{memory:.0f}** | **{processor:.1f} %** |\n")
-    print("| seconds | median | least | most | times |\n|---|--:|--:|--:|--:|")
-    for what, seconds in platform.seconds.items():
-        figures = (statistics.median(seconds), min(seconds), max(seconds))
-        print(f"| {what} | {' | '.join(f'{figure:.1f}' for figure in figures)} | {len(seconds)} |")
+    for title, measured in (("seconds", platform.seconds), ("of the Spark step's seconds", platform.phases)):
+        print(f"| {title} | median | least | most | times |\n|---|--:|--:|--:|--:|")
+        for what, seconds in measured.items():
+            figures = (statistics.median(seconds), min(seconds), max(seconds))
+            print(f"| {what} | {' | '.join(f'{figure:.1f}' for figure in figures)} | {len(seconds)} |")
+        print()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cost_chart
 import duckdb
 from clusters import Platform, running_platform
 from duckdb_day import TABLES
@@ -123,19 +124,25 @@ def main() -> None:
             made = programs.generate(rows)
             _print_made("the generator", rows, made, programs.gateway_seconds() - before)
             programs.fetch()
-            days.append((rows, programs.process(), programs.duckdb()))
+            days.append((rows, made, programs.process(), programs.duckdb()))
             different = list(differences(programs.folder))
             if different:
                 raise SystemExit("The two engines differ:\n" + "\n".join(different[:20]))
     print("\n| shipments processed | processor s | a million rows | DuckDB | ratio | MiB | DuckDB, MiB |")
     print("|--:|--:|--:|--:|--:|--:|--:|")
-    for rows, spark, duck in days:
+    for rows, _, spark, duck in days:
         ratio = spark.processor_seconds / duck.processor_seconds
         print(
             f"| {rows:,} | {spark.processor_seconds:.1f} | {spark.processor_seconds / rows * 1e6:.1f} "
             f"| {duck.processor_seconds:.1f} | {ratio:.1f} | {spark.memory_mib:.0f} | {duck.memory_mib:.0f} |"
         )
     print("\nAll five tables are equal.")
+    if arguments.chart:
+        costs = {
+            program: [(day[0] / 1e6, day[column].processor_seconds) for day in days]
+            for column, program in enumerate(("generator", "processor", "DuckDB"), start=1)
+        }
+        cost_chart.draw(costs, arguments.chart)
 
 
 def differences(folder: Path) -> Iterator[str]:
@@ -174,6 +181,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--packages", required=True, help="the folder with dbldatagen and what it imports")
     sizes = [1_000_000, 3_000_000, 10_000_000, 30_000_000]
     parser.add_argument("--rows", type=int, nargs="+", default=sizes, help="the sizes of the days")
+    parser.add_argument("--chart", type=Path, help="an SVG file to draw the costs into")
     return parser.parse_args()
 
 

@@ -9,14 +9,16 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 from botocore.exceptions import ClientError
+from deltalake import DeltaTable, QueryBuilder
 
-from drydock import aws, processes, settings
+from drydock import aws, processes, read_back, settings
 from drydock.supervision import Supervisor
 from tests.running import wait_for
 
@@ -187,6 +189,25 @@ class Platform:
 
         until(is_delivered, f"`{text}` in the log {path} of cluster {cluster_id}", seconds=60)
 
+    def raw_files(self, day: date, folder: Path) -> list[str]:
+        """The day's raw blocks, fetched into the folder; their paths."""
+        s3 = self.client("s3")
+        place = {"Bucket": "spark-job-data-source-1", "Prefix": f"data_source/shipment/ship_date={day}/block-"}
+        files = []
+        for entry in s3.list_objects_v2(**place)["Contents"]:
+            file = folder / Path(entry["Key"]).name
+            file.write_bytes(s3.get_object(Bucket=place["Bucket"], Key=entry["Key"])["Body"].read())
+            files.append(str(file))
+        return files
+
+    def rows(self, table: str, day: date) -> list[dict[str, object]]:
+        """The day's rows of a Delta table, as the oracle has them. Raises TableNotFoundError."""
+        options = read_back.storage_options(self.paths, self.ports)
+        opened = DeltaTable(f"s3://spark-job-data-output/{table}", storage_options=options)
+        found = QueryBuilder().register("day", opened).execute(f"SELECT * FROM day WHERE ship_date = DATE '{day}'")
+        rows = found.read_all().to_struct_array().to_pylist()
+        return [{column: _naive(value) for column, value in row.items()} for row in rows]
+
     def everything_running(self) -> list[str]:
         """Command lines of all that runs for this platform."""
         commands = []
@@ -211,3 +232,8 @@ class Platform:
             "DRYDOCK_PORT_OFFSET": str(self.ports.offset),
             "COLUMNS": "80",
         }
+
+
+def _naive(value: object) -> object:
+    """Timestamps in UTC, without saying so."""
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value

@@ -3,11 +3,9 @@
 import json
 import math
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
-
-from deltalake import DeltaTable, QueryBuilder
 
 from drydock import read_back
 from tests import report_page
@@ -25,11 +23,11 @@ def test_a_demo_day_is_what_duckdb_makes_of_its_raw_files(platform: Platform, tm
     assert "Demo done" in demo.stdout
     assert "`make local-down` stops everything" in demo.stdout
     platform.assert_nothing_runs()
-    expected = oracle.expected_tables({DAY: _raw_files(platform, tmp_path)}, DAY)
+    expected = oracle.expected_tables({DAY: platform.raw_files(DAY, tmp_path)}, DAY)
     differences = [
         difference
         for table, rows in expected.items()
-        for difference in oracle.differences(table, rows, _rows(platform, table))
+        for difference in oracle.differences(table, rows, platform.rows(table, DAY))
     ]
     assert differences == []
     quarantined = len(expected[read_back.QUARANTINE])
@@ -48,7 +46,7 @@ def test_the_summary_fits_80_columns_but_for_addresses(platform: Platform) -> No
 
 
 def test_the_report_shows_what_duckdb_makes_of_the_raw_files(platform: Platform, tmp_path: Path) -> None:
-    expected = oracle.expected_tables({DAY: _raw_files(platform, tmp_path)}, DAY)
+    expected = oracle.expected_tables({DAY: platform.raw_files(DAY, tmp_path)}, DAY)
     written = platform.drydock("report", f"--file={tmp_path / 'report.html'}", f"--from={DAY}", f"--to={DAY}")
     assert written.returncode == 0, written.stdout
     assert f"A report of 1 day: file://{tmp_path}/report.html" in written.stdout
@@ -118,27 +116,3 @@ def test_a_day_that_never_ran_is_not_complete(platform: Platform) -> None:
     assert shown.returncode == 1
     assert "There is no run of 2020-01-01" in shown.stdout
     assert "make run DATE=2020-01-01" in shown.stdout
-
-
-def _raw_files(platform: Platform, folder: Path) -> list[str]:
-    s3 = platform.client("s3")
-    files = []
-    prefix = f"data_source/shipment/ship_date={DAY}/block-"
-    for entry in s3.list_objects_v2(Bucket="spark-job-data-source-1", Prefix=prefix)["Contents"]:
-        file = folder / Path(entry["Key"]).name
-        file.write_bytes(s3.get_object(Bucket="spark-job-data-source-1", Key=entry["Key"])["Body"].read())
-        files.append(str(file))
-    return files
-
-
-def _rows(platform: Platform, name: str) -> list[dict[str, object]]:
-    options = read_back.storage_options(platform.paths, platform.ports)
-    table = DeltaTable(f"s3://spark-job-data-output/{name}", storage_options=options)
-    found = QueryBuilder().register("day", table).execute(f"SELECT * FROM day WHERE ship_date = DATE '{DAY}'")
-    rows = found.read_all().to_struct_array().to_pylist()
-    return [{column: _naive(value) for column, value in row.items()} for row in rows]
-
-
-def _naive(value: object) -> object:
-    """Timestamps as the oracle has them: in UTC, without saying so."""
-    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value

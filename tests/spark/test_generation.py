@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import itertools
 import json
 
 import pytest
@@ -15,21 +16,28 @@ DAY = dt.date(2026, 3, 10)
 ROWS = 2 * BLOCK_ROWS + 777
 
 
-def order(folder, rows=ROWS, seed=42):
-    return Order(DAY, rows, folder.as_uri(), seed, 0.01)
+def order(folder, rows=ROWS, seed=42, date=DAY):
+    return Order(date, rows, folder.as_uri(), seed, 0.01)
 
 
-def checksums(folder):
-    day = folder / f"ship_date={DAY}"
+def checksums(folder, date=DAY):
+    day = folder / f"ship_date={date}"
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in day.iterdir()}
 
 
-def test_files_do_not_depend_on_partitions(spark, tmp_path):
-    for partitions in (1, 2, 3):
-        generate(spark, order(tmp_path / str(partitions)), partitions)
-    one = checksums(tmp_path / "1")
-    assert sorted(one) == ["block-00000.parquet", "block-00001.parquet", "block-00002.parquet", "manifest.json"]
-    assert one == checksums(tmp_path / "2") == checksums(tmp_path / "3")
+def test_files_depend_on_seed_and_date_and_not_on_partitions(spark, tmp_path):
+    found = {}
+    for seed, date in itertools.product((42, 7), (DAY, DAY + dt.timedelta(days=1))):
+        made = []
+        for partitions in (1, 2, 7):
+            folder = tmp_path / f"{seed}-{partitions}"
+            generate(spark, order(folder, seed=seed, date=date), partitions)
+            made.append(checksums(folder, date))
+        assert made[0] == made[1] == made[2]
+        found[seed, date] = made[0]
+    names = ["block-00000.parquet", "block-00001.parquet", "block-00002.parquet", "manifest.json"]
+    assert all(sorted(files) == names for files in found.values())
+    assert len({checksum for files in found.values() for checksum in files.values()}) == len(names) * len(found)
 
 
 def test_manifest_describes_the_files(spark, tmp_path):
