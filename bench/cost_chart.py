@@ -1,6 +1,6 @@
 """What the programs cost by the size of the day, as one chart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import altair as alt
@@ -10,7 +10,7 @@ import vl_convert
 Costs = Sequence[tuple[float, float]]
 
 
-def draw(costs: dict[str, Costs], file: Path) -> None:
+def draw(costs: Mapping[str, Costs], file: Path) -> None:
     """Write an SVG with a line for each program, on white: it is looked at on pages of either colour."""
     values = [
         {"program": program, "rows": millions, "seconds": seconds}
