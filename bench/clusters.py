@@ -107,7 +107,7 @@ class Platform:
     def spark_defaults(self) -> dict[str, str]:
         """What the platform's clusters are created with."""
         (properties,) = (
-            one["Properties"] for one in self._described.configurations if one["Classification"] == "spark-defaults"
+            one["properties"] for one in self._described.configurations if one["classification"] == "spark-defaults"
         )
         return dict(properties)
 

@@ -17,13 +17,12 @@ def draw(costs: Mapping[str, Costs], file: Path) -> None:
         for program, line in costs.items()
         for millions, seconds in line
     ]
+    sizes = sorted({millions for line in costs.values() for millions, _ in line})
     chart = (
         alt.Chart(alt.InlineData(values=values), width=560, height=300, background="white", padding=12)
         .mark_line(point=alt.OverlayMarkDef(size=60, filled=True))
         .encode(
-            x=alt.X(
-                "rows:Q", title="million shipments", axis=alt.Axis(values=[rows for rows, _ in costs["processor"]])
-            ),
+            x=alt.X("rows:Q", title="million shipments", axis=alt.Axis(values=sizes)),
             y=alt.Y("seconds:Q", title="processor seconds"),
             color=alt.Color("program:N", title=None, sort=list(costs), legend=alt.Legend(orient="top-left")),
         )

@@ -1,6 +1,7 @@
 """Where the seconds of a Spark step go, by its application's event log."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,4 +33,4 @@ def seconds_of_phases(event_log: Path, began: float, ended: float) -> dict[str, 
         first("ApplicationEnd")["Timestamp"],
     )
     times = [began, *(time / 1000 for time in milliseconds), ended]
-    return {phase: after - before for phase, before, after in zip(PHASES, times, times[1:], strict=False)}
+    return {phase: after - before for phase, (before, after) in zip(PHASES, pairwise(times), strict=True)}

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -28,11 +29,14 @@ JOBS = ("data-generation", "data-processing")
 # The History Server reads the folder of event logs every three seconds, and an application's log when first asked.
 HISTORY_SECONDS = 90
 POLL_SECONDS = 0.5
+CONNECTIONS = 8
 # A gateway that is away stays away for seconds at least; deltalake would ask ten times, and for three minutes.
 DELTA_ANSWER_SECONDS = 10
 DELTA_RETRIES = 2
 # One clock serves EMR's control plane and the jobs; a step's times and a commit's are rounded differently.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+Row = dict[str, Any]
+
 _DRAWING = re.compile(r"\x1b\[[0-9;]*m|↳")
 
 
@@ -250,6 +254,26 @@ def manifest_rows(s3: Any, uri: str) -> int | None:
     return None if content is None else int(json.loads(content)["rows"])
 
 
+def rows_of_raw_days(s3: Any, source_uri: str, first: date, last: date) -> dict[date, int]:
+    """The rows of each raw day from `first` to `last` that has a manifest."""
+    bucket, _, prefix = source_uri.removeprefix("s3://").partition("/")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/ship_date=", Delimiter="/")
+    folders = (found["Prefix"].rstrip("/") for page in pages for found in page.get("CommonPrefixes", []))
+    found = {day: folder for folder in folders if (day := _day_of(folder)) and first <= day <= last}
+    with ThreadPoolExecutor(CONNECTIONS) as connections:
+        uris = (f"s3://{bucket}/{folder}/manifest.json" for folder in found.values())
+        rows = connections.map(lambda uri: manifest_rows(s3, uri), uris)
+        return {day: count for day, count in zip(found, rows, strict=True) if count is not None}
+
+
+def _day_of(folder: str) -> date | None:
+    """The day in `…/ship_date=YYYY-MM-DD`; None for a folder of somebody else's."""
+    try:
+        return date.fromisoformat(folder.rpartition("=")[2])
+    except ValueError:
+        return None
+
+
 def _object(s3: Any, uri: str) -> bytes | None:
     """An object's bytes, None when it is not there."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -267,15 +291,17 @@ def _table(
     uri = f"{output_uri}/{name}"
     table = DeltaTable(uri, storage_options=storage_options(paths, ports))
     counted = "count(*) AS row_count" + ("" if name == QUARANTINE else ", coalesce(sum(shipments), 0) AS shipments")
-    [row] = (
-        QueryBuilder()
-        .register("day", table)
-        .execute(f"SELECT {counted} FROM day WHERE ship_date = DATE '{day.isoformat()}'")  # noqa: S608  a date
-        .read_all()
-        .to_struct_array()
-        .to_pylist()
+    [row] = rows_of(
+        QueryBuilder().register("day", table),
+        f"SELECT {counted} FROM day WHERE ship_date = DATE '{day.isoformat()}'",  # noqa: S608  a date
     )
     return Table(name, row["row_count"], row.get("shipments"), _version(table, steps), uri)
+
+
+def rows_of(tables: QueryBuilder, sql: str) -> list[Row]:
+    """What a query of these tables answers."""
+    rows: list[Row] = tables.execute(sql).read_all().to_struct_array().to_pylist()
+    return rows
 
 
 def _version(table: DeltaTable, steps: tuple[Step, ...]) -> int | None:

@@ -1,7 +1,5 @@
 """`make report FROM= TO=`: what the tables say of all days, or of these, as one HTML page that needs nothing else."""
 
-import re
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +9,7 @@ import typer
 from drydock import aws, interrupts, output, settings, terraform
 from drydock.day import parse_date
 from drydock.errors import RunFailed, UsageError
-from drydock.read_back import manifest_rows, reading, storage_options
+from drydock.read_back import reading, rows_of_raw_days, storage_options
 from drydock.running import require_up
 from drydock.shipments_report.figures import Figures, Tables, read_figures
 from drydock.shipments_report.page import counted, page
@@ -23,8 +21,6 @@ FileOption = Annotated[
     str, typer.Option("--file", help="Where to write the page; DRYDOCK_HOME/report.html if not given.")
 ]
 
-_CONNECTIONS = 8
-
 
 def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -> None:
     """Write a page of charts and figures about the days in the tables."""
@@ -34,6 +30,8 @@ def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -
         raise UsageError(f"FROM is {from_day}, after TO, which is {to_day}.")
     paths, ports = settings.Paths(), settings.Ports()
     to_file = Path(file).absolute() if file else paths.home / "report.html"
+    if to_file.is_dir():
+        raise UsageError(f"FILE is {to_file}, a folder; expected the name of a file.")
     require_up(paths, ("gateway",))
     platform = terraform.platform_config(paths, ports)
     with (
@@ -42,19 +40,20 @@ def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -
     ):
         figures = _read(paths, ports, platform, from_day, to_day)
         if not figures.days:
-            days = f"from {first or 'the first'} to {last or 'the last'}" if first or last else "yet"
-            raise RunFailed(f"There is no day {days}. `make run` runs one.")
+            if first or last:
+                raise RunFailed(f"There is no day from {first or 'the first'} to {last or 'the last'}.")
+            raise RunFailed("There is no day yet. `make run` runs one.")
         _write(to_file, page(figures, platform["output_uri"], datetime.now(UTC)))
     for day in figures.days:
         if day.problem:
-            output.warn(f"{day.date} is not complete: {day.problem}. `make run DATE={day.date}` runs it again.")
+            output.warn(f"{day.date} is not complete: {day.problem}. If no run of it is under way, `{day.run_again}`.")
     output.done(f"A report of {counted(len(figures.days), 'day')}: {to_file.as_uri()}")
 
 
 def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any], first: date, last: date) -> Figures:
     with reading("The tables"):
         tables = Tables(platform["output_uri"], storage_options(paths, ports))
-        raw_rows = rows_of_raw_days(aws.operator_client("s3", paths, ports), platform["source_uri"])
+        raw_rows = rows_of_raw_days(aws.operator_client("s3", paths, ports), platform["source_uri"], first, last)
         return read_figures(tables, raw_rows, first, last)
 
 
@@ -65,15 +64,3 @@ def _write(file: Path, content: str) -> None:
         raise RunFailed(
             f"The report cannot be written to {file}: {error.strerror}. FILE= names another place."
         ) from error
-
-
-def rows_of_raw_days(s3: Any, source_uri: str) -> dict[date, int]:
-    """The rows of each raw day that has a manifest."""
-    bucket, _, prefix = source_uri.removeprefix("s3://").partition("/")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/ship_date=", Delimiter="/")
-    folders = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
-    days = [match[1] for folder in folders if (match := re.search(r"/ship_date=(\d{4}-\d\d-\d\d)/$", folder))]
-    with ThreadPoolExecutor(_CONNECTIONS) as connections:
-        counts = connections.map(lambda day: manifest_rows(s3, f"{source_uri}/ship_date={day}/manifest.json"), days)
-        rows = dict(zip(map(date.fromisoformat, days), counts, strict=True))
-    return {day: count for day, count in rows.items() if count is not None}

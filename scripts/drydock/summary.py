@@ -47,7 +47,8 @@ def show_day(
     if asked_rows is not None and found.raw_rows not in (None, asked_rows):
         wrong.append(f"{asked_rows} raw rows were asked for, the manifest counts {found.raw_rows}")
     if wrong:
-        raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `make run DATE={day}` runs the day again.")
+        rows = "" if found.raw_rows is None else f" ROWS={found.raw_rows}"
+        raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `make run DATE={day}{rows}` runs the day again.")
 
 
 def problems(day: Day) -> list[str]:

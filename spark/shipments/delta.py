@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
@@ -28,6 +29,14 @@ def read_days(spark: SparkSession, uri: str, first: dt.date, last: dt.date) -> l
     return [row.asDict() for row in table.where(F.col("ship_date").between(first, last)).collect()]
 
 
+def version(spark: SparkSession, uri: str) -> int:
+    """The newest version that this JVM has read or written of the table; -1 before there is a table."""
+    # By the JVM, since Spark SQL's way to it, the table's history, runs a job.
+    jvm: Any = spark._jvm
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, uri)
+    return int(log.unsafeVolatileSnapshot().version())
+
+
 def replace_day(rows: DataFrame, uri: str, date: dt.date, checks: Mapping[str, str]) -> None:
     """Make `rows`, all of `date`, the table's rows of that date, in one commit; the other dates are not touched.
 
@@ -38,9 +47,10 @@ def replace_day(rows: DataFrame, uri: str, date: dt.date, checks: Mapping[str, s
         _replace_day(rows, uri, date, checks)
     except Py4JJavaError as error:
         conflict = error.java_exception.getClass().getName()
-        if conflict == _CREATED_MEANWHILE:
-            _replace_day(rows, uri, date, checks)  # for some other day, as a rule: now there is a table
-        elif conflict.startswith(_WRITTEN_MEANWHILE):
+        created = conflict == _CREATED_MEANWHILE
+        if created and not read_days(rows.sparkSession, uri, date, date):
+            _replace_day(rows, uri, date, checks)  # it was for another day, and now there is a table
+        elif created or conflict.startswith(_WRITTEN_MEANWHILE):
             raise DayTaken(
                 f"Another run has written {date} of {uri} while this one was at it. The table has the other's rows; "
                 f"run the day again when no other run of it is under way, so that all tables come from one run."

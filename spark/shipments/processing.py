@@ -23,7 +23,7 @@ from pyspark import RDD
 from pyspark.sql import SparkSession
 
 from shipments import duplicates, grouping, rules
-from shipments.delta import read_days, replace_day
+from shipments.delta import read_days, replace_day, version
 from shipments.errors import RawDataDamaged, RowsUnaccounted, TooManyBroken
 from shipments.grouping import Group, Key
 from shipments.look_back import REACH, look_back_of, looking_back, stale_days
@@ -32,7 +32,7 @@ from shipments.raw_day import Manifest, read_manifest
 from shipments.rules import RULES
 from shipments.schema import RAW_DDL, RAW_NAMES
 from shipments.session import spread
-from shipments.tables import TABLES, Table, Totals
+from shipments.tables import TABLES, Row, Table, Totals
 
 QUARANTINE = "_quarantine/shipment"
 QUARANTINE_DDL = f"ship_date date, block int, row bigint, broken_rules array<string>, {RAW_DDL}"
@@ -108,8 +108,8 @@ def process(
 ) -> Processed:
     """Replace the date's rows of all tables under the `target` URI by those of the raw day under `source`.
 
-    Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted` and `TooManyBroken` before anything is written, or
-    `StorageError`.
+    Raises `RawDataMissing`, `RawDataDamaged`, `RowsUnaccounted` and `TooManyBroken` before anything is written;
+    `DayTaken` or `StorageError`.
     """
     manifest = read_manifest(source, date)
     blocks = spread(spark, len(manifest.blocks))
@@ -126,7 +126,7 @@ def process(
         replace_day(broken.repartition(1), f"{target}/{QUARANTINE}", date, QUARANTINE_CHECKS)
 
     def write(table: Table) -> tuple[int, list[dt.date]]:
-        return _write_table(spark, table, totals[table.name], date, f"{target}/{table.name}")
+        return write_table(spark, table, totals[table.name], date, f"{target}/{table.name}")
 
     # All at once: a commit is many small steps of driver, executor and S3, of which each waits for the others.
     with ThreadPoolExecutor(1 + len(TABLES)) as writers:
@@ -203,16 +203,32 @@ def day_total(table: Table, group: Group) -> Totals:
     return Totals(dict(zip(table.grouping.sums, group.sums.tolist(), strict=True)), percentiles)
 
 
-def _write_table(
+def write_table(
     spark: SparkSession, table: Table, totals: Mapping[Key, Totals], date: dt.date, uri: str
 ) -> tuple[int, list[dt.date]]:
-    """Replace the table's day; return its rows, and the later days whose look-back measures are stale now."""
+    """Replace the table's day; return its rows, and the later days whose look-back measures are stale now.
+
+    Raises `DayTaken`.
+    """
+
+    def write(rows: Sequence[Row]) -> None:
+        values = [tuple(row[name] for name in table.columns) for row in rows]
+        replace_day(spark.createDataFrame(values, table.ddl).coalesce(1), uri, date, table.checks)
+
     today = table.rows(totals, date)
-    stale: list[dt.date] = []
-    if look_back := look_back_of(table):
+    look_back = look_back_of(table)
+    if look_back is None:
+        write(today)
+        return len(today), []
+    rows: list[Row] = []
+    while True:
         others = [row for row in read_days(spark, uri, date - REACH, date + REACH) if row["ship_date"] != date]
-        stale = stale_days(look_back, today, others)
-        today = looking_back(look_back, today, others)
-    values = [tuple(row[name] for name in table.columns) for row in today]
-    replace_day(spark.createDataFrame(values, table.ddl).coalesce(1), uri, date, table.checks)
-    return len(today), stale
+        seen = version(spark, uri)
+        looked_back = looking_back(look_back, today, others)
+        if looked_back == rows:
+            break  # what others wrote meanwhile is nothing that this day looks at
+        rows = looked_back
+        write(rows)
+        if version(spark, uri) == seen + 1:
+            break  # nobody has written between the reading and this commit
+    return len(today), stale_days(look_back, today, others)

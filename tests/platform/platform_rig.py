@@ -204,8 +204,8 @@ class Platform:
         """The day's rows of a Delta table, as the oracle has them. Raises TableNotFoundError."""
         options = read_back.storage_options(self.paths, self.ports)
         opened = DeltaTable(f"s3://spark-job-data-output/{table}", storage_options=options)
-        found = QueryBuilder().register("day", opened).execute(f"SELECT * FROM day WHERE ship_date = DATE '{day}'")
-        rows = found.read_all().to_struct_array().to_pylist()
+        sql = f"SELECT * FROM day WHERE ship_date = DATE '{day}'"
+        rows = read_back.rows_of(QueryBuilder().register("day", opened), sql)
         return [{column: _naive(value) for column, value in row.items()} for row in rows]
 
     def everything_running(self) -> list[str]:

@@ -98,9 +98,13 @@ def way_to(
     endpoint: str,
     answer_lost: Callable[[int], bool] = lambda puts: False,
     throttled: Callable[[int], bool] = lambda requests: False,
+    lost: Callable[[str, str], bool] = lambda method, path: False,
 ) -> Iterator[tuple[str, list[int]]]:
-    """A way to S3 on which the answers to some PUTs are lost, by their number, from 1, and some requests never arrive
-    and are answered with SlowDown, by theirs. Yields its URL, and the status codes with which PUTs are answered."""
+    """A way to S3 on which the answers to some PUTs are lost, by their number, from 1; some requests never arrive and
+    are answered with SlowDown, by theirs; and some are lost, by method and path.
+
+    Yields its URL, and the status codes with which PUTs are answered.
+    """
     answers: list[int] = []
     requests = itertools.count(1)
 
@@ -109,6 +113,9 @@ def way_to(
 
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if lost(self.command, self.path):
+                self.close_connection = True
+                return
             if throttled(next(requests)):
                 status, headers, content = 503, {"Content-Type": "application/xml"}, SLOW_DOWN
             else:
@@ -144,8 +151,10 @@ def way_to(
     with ThreadingHTTPServer(("127.0.0.1", 0), Passage) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", answers
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", answers
+        finally:
+            server.shutdown()
 
 
 def _await(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -4,9 +4,12 @@ import datetime as dt
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import local_s3
@@ -76,8 +79,9 @@ def test_arguments_are_read():
 
 @pytest.fixture
 def submit(spark_environment, tmp_path):
-    """`submit(job, *options, conf={}, variables={})` runs a job of 2026-01-31 as a step does: the library from a zip
-    file, nothing of the checkout on Python's path. Returns exit code, stdout and stderr."""
+    """`submit(job, *options, conf={}, variables={}, started=…)` runs a job of 2026-01-31 as a step does: the library
+    from a zip file, nothing of the checkout on Python's path. `started` is told the process, which leads a group.
+    Returns exit code, stdout and stderr."""
     library = tmp_path / "shipments.zip"
     with zipfile.ZipFile(library, "w") as archive:
         for module in sorted((REPOSITORY / "spark" / "shipments").glob("*.py")):
@@ -88,20 +92,45 @@ def submit(spark_environment, tmp_path):
     jobs = tmp_path / "jobs"
     jobs.mkdir()
 
-    def submit(job, *options, conf=(), variables=()):
+    def submit(job, *options, conf=(), variables=(), started=lambda process: None):
         (jobs / job).write_text((REPOSITORY / "spark" / job).read_text())
         more = [word for name, value in dict(conf).items() for word in ("--conf", f"{name}={value}")]
         command = [f"{environment['SPARK_HOME']}/bin/spark-submit", *settings, *more, "--py-files", str(library)]
         command += [str(jobs / job), "--date", "2026-01-31", *options]
-        done = subprocess.run(
-            command, env=environment | dict(variables), cwd=tmp_path, capture_output=True, text=True, timeout=600
-        )
-        return done.returncode, done.stdout, done.stderr
+        with subprocess.Popen(
+            command,
+            env=environment | dict(variables),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            started(process)
+            try:
+                stdout, stderr = process.communicate(timeout=600)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        return process.returncode, stdout, stderr
 
     return submit
 
 
-def test_a_day_by_spark_submit(submit, tmp_path):
+def differences(spark, raw, tables):
+    """Between the stored tables of 2026-01-31 and what DuckDB makes of the raw files; both are folders on disk."""
+    day = dt.date(2026, 1, 31)
+    expected = oracle.expected_tables({day: sorted(map(str, raw.glob("*/block-*.parquet")))}, day)
+    stored = {table: spark.read.format("delta").load((tables / table).as_uri()).collect() for table in expected}
+    return [
+        line
+        for table, rows in expected.items()
+        for line in oracle.differences(table, rows, [row.asDict() for row in stored[table]])
+    ]
+
+
+def test_a_day_by_spark_submit_far_from_utc(spark, submit, tmp_path):
+    far = {"TZ": "Pacific/Auckland"}
     raw, tables = (tmp_path / "raw").as_uri(), (tmp_path / "tables").as_uri()
     code, stdout, _ = submit("data_processor.py", "--source", raw, "--target", tables)
     assert code == 1
@@ -109,11 +138,13 @@ def test_a_day_by_spark_submit(submit, tmp_path):
     assert stdout.splitlines()[-1].startswith(f"data_processor: There is no {raw}/ship_date=2026-01-31/manifest.json")
     assert "Traceback" not in stdout
 
-    code, stdout, stderr = submit("data_generator.py", "--rows", "500", "--target", raw, "--broken-share", "0.1")
+    code, stdout, stderr = submit(
+        "data_generator.py", "--rows", "500", "--target", raw, "--broken-share", "0.1", variables=far
+    )
     assert code == 0, stderr
     generated = json.loads(stdout.splitlines()[-1])
 
-    code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables)
+    code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables, variables=far)
     assert code == 0, stderr
     processed = json.loads(stdout.splitlines()[-1])
     assert processed["rows"] == generated["rows"] == 500
@@ -124,6 +155,27 @@ def test_a_day_by_spark_submit(submit, tmp_path):
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
         "_quarantine", "carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand",
     ]  # fmt: skip
+    assert differences(spark, tmp_path / "raw", tmp_path / "tables") == []
+
+
+def on_s3(way):
+    """What makes a job speak to S3 by this way."""
+    hadoop = {f"spark.hadoop.{name}": value for name, value in local_s3.hadoop_settings(way).items()}
+    variables = {
+        "AWS_ENDPOINT_URL": way,
+        "AWS_ACCESS_KEY_ID": local_s3.OPERATOR["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": local_s3.OPERATOR["secret_access_key"],
+    }
+    return {"conf": {**hadoop, "spark.jars": str(LOG_STORE)}, "variables": variables}
+
+
+def fetch(s3, bucket, folder):
+    """All objects of the bucket, as files."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page["Contents"]:
+            file = folder / entry["Key"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, entry["Key"], str(file))
 
 
 @pytest.mark.full
@@ -138,31 +190,56 @@ def test_a_day_on_an_s3_that_throttles(spark, submit, s3_endpoint, tmp_path):
         return request % 3 == 0
 
     with local_s3.way_to(s3_endpoint, throttled=throttled) as (way, _):
-        hadoop = {f"spark.hadoop.{name}": value for name, value in local_s3.hadoop_settings(way).items()}
-        there = {
-            "conf": {**hadoop, "spark.jars": str(LOG_STORE)},
-            "variables": {
-                "AWS_ENDPOINT_URL": way,
-                "AWS_ACCESS_KEY_ID": local_s3.OPERATOR["access_key_id"],
-                "AWS_SECRET_ACCESS_KEY": local_s3.OPERATOR["secret_access_key"],
-            },
-        }
-        code, stdout, stderr = submit("data_generator.py", "--rows", "60000", "--target", raw, **there)
+        code, stdout, stderr = submit("data_generator.py", "--rows", "60000", "--target", raw, **on_s3(way))
         assert code == 0, stdout + stderr
-        asked_by_generator = len(told_to_wait)
-        code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables, **there)
+        told_generator = len(told_to_wait)
+        code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables, **on_s3(way))
         assert code == 0, stdout + stderr
-    assert 0 < asked_by_generator < len(told_to_wait) - 50
-    for entry in s3.list_objects_v2(Bucket="throttled")["Contents"]:
-        file = tmp_path / "s3" / entry["Key"]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file("throttled", entry["Key"], str(file))
+    assert 0 < told_generator < len(told_to_wait) - 50
+    fetch(s3, "throttled", tmp_path / "s3")
+    assert differences(spark, tmp_path / "s3" / "raw", tmp_path / "s3" / "tables") == []
+
+
+@pytest.mark.full
+def test_a_driver_killed_between_two_commits_is_mended_by_the_next_run(spark, submit, s3_endpoint, tmp_path):
+    s3 = local_s3.client(s3_endpoint)
+    s3.create_bucket(Bucket="killed")
+    raw, tables = "s3://killed/raw", "s3://killed/tables"
+    code, stdout, stderr = submit("data_generator.py", "--rows", "2000", "--target", raw, **on_s3(s3_endpoint))
+    assert code == 0, stdout + stderr
+
+    drivers, commits, turn = [], [], threading.Lock()
+
+    def killed(method, path):
+        """Lets the first two commits through; at the third, and at whatever comes after it, the driver is dead."""
+        if method != "PUT" or "/_delta_log/" not in path or not path.endswith(".json"):
+            return len(commits) > 2
+        with turn:
+            commits.append(path)
+            if len(commits) == 3:
+                os.killpg(drivers[0].pid, signal.SIGKILL)
+            return len(commits) > 2
+
+    with local_s3.way_to(s3_endpoint, lost=killed) as (way, _):
+        code, _, _ = submit(
+            "data_processor.py", "--source", raw, "--target", tables, started=drivers.append, **on_s3(way)
+        )
+    assert code == -signal.SIGKILL
+    fetch(s3, "killed", tmp_path / "killed")
     day = dt.date(2026, 1, 31)
-    blocks = sorted(map(str, (tmp_path / "s3" / "raw").glob("*/block-*.parquet")))
-    expected = oracle.expected_tables({day: blocks}, day)
-    for table, rows in expected.items():
-        stored = spark.read.format("delta").load((tmp_path / "s3" / "tables" / table).as_uri()).collect()
-        assert oracle.differences(table, rows, [row.asDict() for row in stored]) == []
+    expected = oracle.expected_tables({day: sorted(map(str, tmp_path.glob("killed/raw/*/block-*.parquet")))}, day)
+    whole = []
+    for table, rows in expected.items():  # a reader sees the whole day of a table, or no such table
+        if list((tmp_path / "killed" / "tables" / table).glob("_delta_log/*.json")):
+            stored = spark.read.format("delta").load((tmp_path / "killed" / "tables" / table).as_uri()).collect()
+            assert oracle.differences(table, rows, [row.asDict() for row in stored]) == []
+            whole.append(table)
+    assert len(whole) == 2
+
+    code, stdout, stderr = submit("data_processor.py", "--source", raw, "--target", tables, **on_s3(s3_endpoint))
+    assert code == 0, stdout + stderr
+    fetch(s3, "killed", tmp_path / "mended")
+    assert differences(spark, tmp_path / "mended" / "raw", tmp_path / "mended" / "tables") == []
 
 
 @pytest.mark.parametrize(

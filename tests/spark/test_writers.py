@@ -10,10 +10,11 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 
+from shipments import processing
 from shipments.delta import read_days, replace_day
 from shipments.errors import DayTaken
 from shipments.processing import QUARANTINE, QUARANTINE_CHECKS, QUARANTINE_DDL
-from shipments.tables import TABLES
+from shipments.tables import DAILY_TRENDS, TABLES, Totals
 
 FIRST, SECOND = dt.date(2026, 2, 28), dt.date(2026, 3, 1)
 DDL = "ship_date date, shipments bigint"
@@ -82,14 +83,39 @@ def test_of_two_runs_of_a_day_the_second_fails_in_a_sentence(spark, tmp_path, ex
         replace_day(frame(spark, FIRST, 0), uri, FIRST, CHECKS)
     with held(spark, tmp_path, uri, FIRST, 1) as writing:
         replace_day(frame(spark, FIRST, 2), uri, FIRST, CHECKS)
-        assert stored(spark, uri) == {FIRST: 2}
-    if exists:
-        with pytest.raises(DayTaken, match=rf"Another run has written {FIRST} of {uri} while this one was at it"):
-            writing.result()
-        assert stored(spark, uri) == {FIRST: 2}
-    else:  # it finds the table that the other has made, and replaces the day in it, as a later run does
+    with pytest.raises(DayTaken, match=rf"Another run has written {FIRST} of {uri} while this one was at it"):
         writing.result()
-        assert stored(spark, uri) == {FIRST: 1}
+    assert stored(spark, uri) == {FIRST: 2}
+
+
+@pytest.mark.parametrize("exists", [True, False], ids=["again", "for the first time"])
+@pytest.mark.parametrize(("slow", "quick"), [(FIRST, SECOND), (SECOND, FIRST)], ids=["the earlier", "the later"])
+def test_a_day_that_is_written_meanwhile_counts(spark, tmp_path, monkeypatch, exists, slow, quick):
+    """Of two days run at once, the slower has read the table before the quicker one writes it."""
+    uri = (tmp_path / "table").as_uri()
+    shipments = {FIRST: 100, SECOND: 150}
+
+    def write(date):
+        totals = {(): Totals(dict.fromkeys(DAILY_TRENDS.grouping.sums, shipments[date]), {})}
+        return processing.write_table(spark, DAILY_TRENDS, totals, date, uri)
+
+    if exists:
+        shipments |= {FIRST - dt.timedelta(days=30): 1}
+        write(FIRST - dt.timedelta(days=30))
+
+    def after_the_other(*arguments):
+        monkeypatch.setattr(processing, "replace_day", replace_day)
+        write(quick)
+        replace_day(*arguments)
+
+    monkeypatch.setattr(processing, "replace_day", after_the_other)
+    _, stale = write(slow)
+    found = {row["ship_date"]: row for row in read_days(spark, uri, FIRST, SECOND)}
+    assert {date: row["shipments"] for date, row in found.items()} == {FIRST: 100, SECOND: 150}
+    if slow == SECOND:
+        assert (found[SECOND]["shipments_change"], found[SECOND]["days_7d"], stale) == (50, 2, [])
+    else:  # the later one ended before this one was there, and has to run again
+        assert (found[SECOND]["shipments_change"], found[SECOND]["days_7d"], stale) == (None, 1, [SECOND])
 
 
 def test_a_reader_sees_the_day_as_it_was_until_it_is_replaced(spark, tmp_path):

@@ -29,8 +29,8 @@ ROWS = {
         SELECT DATE '2026-03-01' AS ship_date, 60::BIGINT AS shipments, 50::BIGINT AS delivered, 40::BIGINT AS on_time,
             120.500::DECIMAL(18,3) AS weight_kg, 600.10::DECIMAL(18,2) AS total_cost, 0.8::DOUBLE AS on_time_rate,
             NULL::DOUBLE AS shipments_change_rate, 60.0::DOUBLE AS shipments_7d_mean,
-            600.10::DOUBLE AS total_cost_7d_mean, 0.8::DOUBLE AS on_time_rate_7d
-        UNION ALL SELECT DATE '2026-03-02', 90, 80, 72, 200, 1000.40, 0.9, 0.5, 75.0, 800.25, 0.8615384615384616""",
+            600.10::DOUBLE AS total_cost_7d_mean, 0.8::DOUBLE AS on_time_rate_7d, 1 AS days_7d
+        UNION ALL SELECT DATE '2026-03-02', 90, 80, 72, 200, 1000.40, 0.9, 0.5, 75.0, 800.25, 0.8615384615384616, 2""",
     "carrier_performance": """
         SELECT * FROM (VALUES
             (DATE '2026-03-01', 'Kestrel <&> Co', 'ground', 40, 33, 25, 4, 1, 2),
@@ -131,12 +131,15 @@ def test_a_sentence_says_what_the_figures_say(make_tables):
     sections = read(made(read_figures(make_tables(), RAW))).sections
     assert "2 days of shipments, none missing in between." in sections["Days"]["says"]
     assert "3 of 153 rows, 2.0%, broke a rule" in sections["Quarantined by rule"]["says"]
-    assert "On 2 March 2026 90 shipments left, +50.0% against" in sections["Daily trends"]["says"]
+    assert sections["Daily trends"]["says"] == (
+        "On 2 March 2026 90 shipments left, +50.0% against the day before. "
+        "90.0% of those delivered were on time, 86.2% over 2 days."
+    )
     assert "Atlas is the most punctual: 96.0%" in sections["Carriers' punctuality"]["says"]
     assert "Kestrel <&> Co's 80.0%" in sections["Carriers' punctuality"]["says"]
     assert "$1,600 in all: 87.5% carriers' prices, 9.4% fuel, 3.1%" in sections["Cost by component"]["says"]
     assert "From NY to ME one delivery in twenty took longer than 150 hours" in sections["Slowest routes"]["says"]
-    assert "begins at 15:00 UTC, with 55 shipments" in sections["Warehouse hours"]["says"]
+    assert "begins at 15:00 UTC, with 55 shipments on a mean day" in sections["Warehouse hours"]["says"]
 
 
 def test_the_charts_show_the_tables_figures(make_tables):
@@ -151,9 +154,52 @@ def test_the_charts_show_the_tables_figures(make_tables):
     assert lengths(html, "Quarantined rows", "--loud") == pytest.approx([1, 0.5, 0.5], abs=1e-6)
 
 
-def lengths(html: str, what: str, color: str) -> list[float]:
-    """How long the bars of a chart are, with the first for a unit. `what` is in what the chart says it is."""
+def test_the_charts_by_day_show_the_tables_figures(make_tables):
+    html = made(read_figures(make_tables(), RAW))
+    accepted, quarantined = (bar_heights(chart(html, "Rows of each day"), color) for color in ("--plain", "--loud"))
+    assert accepted[1] / accepted[0] == pytest.approx(90 / 60, abs=1e-6)
+    assert quarantined[1] / quarantined[0] == pytest.approx(2 / 1, abs=1e-6)
+    assert quarantined[0] / accepted[0] == pytest.approx(1 / 60, abs=1e-6)
+    cost = chart(html, "Cost of all shipments")
+    (_, first), (_, second) = points(cost)
+    zero = float(re.search(r'd="M0,0h[\d.]+v([\d.]+)h', cost)[1])
+    assert (zero - second) / (zero - first) == pytest.approx(1000.40 / 600.10, abs=1e-4)
+    (left, worse), (right, better) = points(chart(html, "Share of deliveries on time, by day"))
+    assert left < right
+    assert worse > better  # downwards
+
+
+def test_the_chart_of_hours_shows_the_tables_figures(make_tables):
+    svg = chart(made(read_figures(make_tables(), RAW)), "Mean shipments of each warehouse")
+    opacities = [float(found) for found in re.findall(r'fill="var\(--strong\)" opacity="([\d.]+)"', svg)]
+    assert len(opacities) == 2 * 24
+    assert max(opacities) == opacities[15] == 1
+    assert opacities[0] == pytest.approx(0.04)
+    assert opacities[3] == pytest.approx(0.04 + 0.96 * 10 / 55)
+    assert opacities[24 + 20] == pytest.approx(0.04 + 0.96 * 10 / 55)
+
+
+def chart(html: str, what: str) -> str:
+    """The chart that says it is of this."""
     (svg,) = (svg for svg in re.findall(r"<svg.*?</svg>", html) if what in svg[: svg.index(">")])
+    return svg
+
+
+def bar_heights(svg: str, color: str) -> list[float]:
+    return [
+        float(height) for height in re.findall(rf'd="M[\d.]+,[\d.]+h[\d.]+v([\d.]+)h[^"]*" fill="var\({color}\)"', svg)
+    ]
+
+
+def points(svg: str) -> list[tuple[float, float]]:
+    """Right and down of the points of a trend."""
+    marks = svg.split("mark-symbol role-mark", 1)[1].split("</g>", 1)[0]
+    return [(float(x), float(y)) for x, y in re.findall(r'transform="translate\(([\d.]+),([\d.]+)\)"', marks)]
+
+
+def lengths(html: str, what: str, color: str) -> list[float]:
+    """How long the bars of a chart are, with the first for a unit."""
+    svg = chart(html, what)
     bars = [float(length) for length in re.findall(rf'd="M[\d.]+,[\d.]+h([\d.]+)v[^"]*" fill="var\({color}\)"', svg)]
     return [length / bars[0] for length in bars]
 
@@ -181,7 +227,7 @@ def test_days_that_are_missing_are_named(make_tables):
     ("others", "raw", "problem"),
     [
         ({}, {**RAW, FOURTH: 7}, "2026-03-04: generated, not processed yet."),
-        ({"cost_analysis": None}, RAW, "2026-03-01: the tables count different numbers of shipments: carrier_perfor"),
+        ({"cost_analysis": None}, RAW, "2026-03-01: the tables count different numbers of shipments: carrier_perform"),
         ({}, {**RAW, FIRST: 62}, "2026-03-01: of 62 raw rows 61 were processed."),
     ],
 )
@@ -189,7 +235,26 @@ def test_what_is_not_complete_is_said_first(make_tables, others, raw, problem):
     shown = read(made(read_figures(make_tables(**others), raw)))
     assert problem in shown.text
     assert next(iter(shown.sections)) == "Not complete"
-    assert f"make run DATE={problem[:10]}" in shown.text
+    assert f"make run DATE={problem[:10]} ROWS={raw[date.fromisoformat(problem[:10])]}" in shown.text
+
+
+def test_what_other_tables_have_of_a_day_that_daily_trends_lacks_is_shown(make_tables):
+    first_only = f"SELECT * FROM ({ROWS['daily_trends']}) WHERE ship_date = DATE '2026-03-01'"
+    shown = read(made(read_figures(make_tables(daily_trends=first_only), RAW)))
+    assert "2026-03-02: the tables count different numbers of shipments" in shown.text
+    assert "daily_trends none, route_efficiency 90" in shown.text
+    assert shown.values("Days")[0] == ["2026-03-02", "92", "90", "2", repr(2 / 92)]
+    assert "3 of 153 rows, 2.0%, broke a rule" in shown.sections["Quarantined by rule"]["says"]
+    assert [row[2] for row in shown.values("Carriers' punctuality")][:1] == ["60"]
+
+
+def test_sections_without_figures_say_why(make_tables):
+    small = f"SELECT * REPLACE (5::BIGINT AS shipments) FROM ({ROWS['route_efficiency']})"
+    none = f"SELECT * FROM ({ROWS[QUARANTINE]}) WHERE false"
+    sections = read(made(read_figures(make_tables(**{"route_efficiency": small, QUARANTINE: none}), {}))).sections
+    assert sections["Slowest routes"]["says"].startswith(f"No route had {SHIPMENTS_OF_A_ROUTE} shipments")
+    assert sections["Quarantined by rule"]["says"] == "None of 150 rows broke a rule."
+    assert sections["Slowest routes"]["values"] == sections["Quarantined by rule"]["values"] == []
 
 
 def test_raw_data_that_is_gone_is_no_problem(make_tables):
@@ -207,12 +272,14 @@ def test_a_day_without_shipments_has_a_page(make_tables):
     assert [day.problem for day in figures.days] == [None]
     shown = read(made(figures))
     assert shown.values("Days") == [["2026-03-01", "0", "0", "0", "–"]]
-    assert "Carriers' punctuality" not in shown.sections
+    assert shown.sections["Carriers' punctuality"]["says"] == "There is no day in this table yet."
+    assert shown.sections["Warehouse hours"]["says"].startswith("Nothing was shipped.")
+    assert {row[2] for row in shown.values("Warehouse hours")} == {"–"}
 
 
 def test_days_that_were_only_generated_have_a_page(tmp_path):
     shown = read(made(read_figures(Tables(tmp_path.as_uri(), {}), {FIRST: 10})))
-    assert shown.values("Days") == [["2026-03-01", "10", "0", "0", "–"]]
+    assert shown.values("Days") == [["2026-03-01", "10", "–", "0", "–"]]
     assert set(shown.sections) == {"Not complete", "Days"}
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from drydock.shipments_report.figures import Cost, Day, Demand, Punctuality, Row
+from drydock.read_back import Row
+from drydock.shipments_report.figures import Cost, Day, Demand, Punctuality
 
 # Between a phone's width, to which a chart is scaled down, and that of a wide page's column, to which it is scaled up.
-WIDTH, HEIGHT = 400, 170
+WIDTH, HEIGHT = 340, 160
 LEFT = 12  # the page's font may be wider than the one that the labels are measured with
 BAR = 20
 STEPS: dict[str, int] = {"step": BAR}  # as high as its bars need
@@ -21,8 +22,10 @@ PLAIN, STRONG, LOUD = "var(--plain)", "var(--strong)", "var(--loud)"
 INK = "currentColor"
 
 DAYS_NAMED = 6
-HALF_A_DAY = 12 * 3600 * 1000  # ms
+HALF_A_DAY_MS = 12 * 3600 * 1000
+BAR_OF_A_DAY = (1, 60)  # the least and the most
 
+# Formats of D3's; a billion, which is its G, is written B.
 PERCENT, COUNT, MONEY = ".1~%", "~s", "$~s"
 
 
@@ -31,10 +34,11 @@ def rows_of_days(days: Sequence[Day]) -> str:
     rows = [
         {"day": _noon(day.date), "of": kind, "rows": count}
         for day in days
-        for kind, count in (("accepted", day.accepted), ("quarantined", day.quarantined))
+        for kind, count in (("accepted", day.accepted or 0), ("quarantined", day.quarantined))
     ]
     dates = [day.date for day in days]
-    bars = _of(rows).mark_bar(size=min(60, 0.85 * (WIDTH - 50) / _span(dates)))
+    least, most = BAR_OF_A_DAY
+    bars = _of(rows).mark_bar(size=max(least, min(most, 0.85 * (WIDTH - 50) / _span(dates))))
     kinds = {"accepted": PLAIN, "quarantined": LOUD}
     return _svg(
         bars.encode(x=_day(dates), y=_value("rows", COUNT), color=_kind(kinds), order=alt.Order("of:N")),
@@ -56,7 +60,7 @@ def trend(rows: Sequence[Row], of_day: str, of_week: str, axis: str, what: str) 
         color=_kind({"day": PLAIN, "7 days": STRONG}),
     )
     points = base.transform_filter("datum.of == 'day'").mark_point(filled=True, size=28, opacity=1)
-    line = base.transform_filter("datum.of == '7 days'").mark_line(strokeWidth=2.5)
+    line = base.transform_filter("datum.of == '7 days'").mark_line(strokeWidth=2.5, point=len(rows) == 1)
     return _svg(alt.layer(points, line), what)
 
 
@@ -102,7 +106,7 @@ def components(costs: Sequence[Cost]) -> str:
     return _svg(
         bars.encode(
             y=_names([cost.carrier for cost in costs]),
-            x=alt.X("value:Q", title=None, axis=alt.Axis(format=MONEY, tickCount=4)),
+            x=alt.X("value:Q", title=None, axis=_axis(MONEY)),
             color=_kind(colors),
             order=alt.Order("order:Q"),
         ),
@@ -115,12 +119,13 @@ def hours(demand: Sequence[Demand]) -> str:
     """A field for each warehouse and hour, the fuller the more shipments."""
     rows = [{"name": each.warehouse_id, "hour": each.hour, "value": each.shipments} for each in demand]
     warehouses = list(dict.fromkeys(each.warehouse_id for each in demand))
+    most = max(each.shipments for each in demand) or 1  # hours without shipments are faint, if all of them are
     fields = _of(rows).mark_rect(fill=STRONG)
     return _svg(
         fields.encode(
             y=_names(warehouses),
             x=alt.X("hour:O", title="hour, UTC", axis=alt.Axis(labelAngle=0, values=[0, 6, 12, 18])),
-            opacity=alt.Opacity("value:Q", legend=None, scale=alt.Scale(range=[0.04, 1], zero=True)),
+            opacity=alt.Opacity("value:Q", legend=None, scale=alt.Scale(range=[0.04, 1], domain=[0, most])),
         ),
         "Mean shipments of each warehouse by hour of the day",
         height=STEPS,
@@ -129,7 +134,7 @@ def hours(demand: Sequence[Demand]) -> str:
 
 def _bars(rows: Sequence[dict[str, Any]], color: str, what: str) -> str:
     """A bar for each name, in the order given, with its label at its end."""
-    room = max(row["value"] for row in rows) * 1.25  # for the longest bar's label
+    room = max(row["value"] for row in rows) * 1.25 or 1  # for the longest bar's label
     base = _of(rows).encode(
         y=_names([row["name"] for row in rows]),
         x=alt.X("value:Q", title=None, axis=None, scale=alt.Scale(domain=[0, room])),
@@ -145,10 +150,11 @@ def _of(rows: Iterable[dict[str, Any]]) -> alt.Chart:
 def _day(days: Sequence[date]) -> alt.X:
     """An axis from the first to the last of these days, whole days both, with some of its days named."""
     span = _span(days)
-    ends = [_noon(days[0]) - HALF_A_DAY, _noon(days[-1]) + HALF_A_DAY]
+    ends = [_noon(days[0]) - HALF_A_DAY_MS, _noon(days[-1]) + HALF_A_DAY_MS]
     every = -(-span // DAYS_NAMED)
     named = [_noon(days[0] + timedelta(days=number)) for number in range(0, span, every)]
-    axis = alt.Axis(format="%-d %b", grid=False, values=named)
+    years = days[0].year != days[-1].year
+    axis = alt.Axis(format="%b %Y" if years else "%-d %b", grid=False, values=named, labelOverlap=True)
     return alt.X("day:T", title=None, axis=axis, scale=alt.Scale(type="utc", domain=ends))
 
 
@@ -162,7 +168,13 @@ def _noon(day: date) -> int:
 
 
 def _value(name: str, axis: str, *, zero: bool = True) -> alt.Y:
-    return alt.Y(f"{name}:Q", title=None, axis=alt.Axis(format=axis, tickCount=4), scale=alt.Scale(zero=zero))
+    return alt.Y(f"{name}:Q", title=None, axis=_axis(axis), scale=alt.Scale(zero=zero))
+
+
+def _axis(text: str) -> alt.Axis:
+    if text == PERCENT:
+        return alt.Axis(format=text, tickCount=4)
+    return alt.Axis(labelExpr=f"replace(format(datum.value, '{text}'), 'G', 'B')", tickCount=4, tickMinStep=1)
 
 
 def _names(names: Sequence[str]) -> alt.Y:

@@ -1,4 +1,4 @@
-"""What the report tells, read from the Delta tables as they are at one moment.
+"""What the report tells, read from the Delta tables, each as it is at one moment.
 
 Figures over several days are made of what adds up (counts, sums of money); what does not, such as a percentile of a
 route, is told of the newest day alone. Ratios are one division of sums, as in the tables (docs/data.md).
@@ -8,18 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
 
-from drydock.read_back import QUARANTINE, TABLES
+from drydock.read_back import QUARANTINE, TABLES, Row, rows_of
 
 SLOWEST_ROUTES = 12
-# On a route that hardly anybody ships on, one shipment's chance is the percentile.
+# On a route that hardly anybody ships on, one shipment is the percentile.
 SHIPMENTS_OF_A_ROUTE = 20
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,21 +30,31 @@ class Day:
     shipments: Mapping[str, int]
 
     @property
-    def accepted(self) -> int:
-        return self.shipments.get("daily_trends", 0)
+    def accepted(self) -> int | None:
+        """The shipments that the tables count, the most of them if they disagree; None when none has the day."""
+        return max(self.shipments.values(), default=None)
+
+    @property
+    def processed(self) -> int:
+        """The rows that were accepted or quarantined."""
+        return (self.accepted or 0) + self.quarantined
 
     @property
     def problem(self) -> str | None:
         """What is not as a finished run leaves it, as a phrase; None when all is well."""
         if not self.quarantined and not self.shipments:
             return "generated, not processed yet"
-        counts = {name: self.shipments.get(name, 0) for name in TABLES}
-        if len(set(counts.values())) > 1:
-            told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        if len({self.shipments.get(name, 0) for name in TABLES}) > 1:
+            told = ", ".join(f"{name} {self.shipments.get(name, 'none')}" for name in TABLES)
             return f"the tables count different numbers of shipments: {told}"
-        if self.raw is not None and self.raw != self.accepted + self.quarantined:
-            return f"of {self.raw:,} raw rows {self.accepted + self.quarantined:,} were processed"
+        if self.raw not in (None, self.processed):
+            return f"of {self.raw:,} raw rows {self.processed:,} were processed"
         return None
+
+    @property
+    def run_again(self) -> str:
+        """The command that runs the day as it was run."""
+        return f"make run DATE={self.date}" + ("" if self.raw is None else f" ROWS={self.raw}")
 
 
 @dataclass(frozen=True)
@@ -140,8 +147,7 @@ class Tables:
         """What the query answers, which is of that table; nothing without the table."""
         if table in self.missing:
             return []
-        rows: list[Row] = self._query.execute(sql).read_all().to_struct_array().to_pylist()
-        return rows
+        return rows_of(self._query, sql)
 
 
 def read_figures(

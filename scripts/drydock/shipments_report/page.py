@@ -13,10 +13,12 @@ from typing import Any
 
 import jinja2
 
+from drydock.read_back import Row
 from drydock.shipments_report import charts
-from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Cost, Day, Demand, Figures, Punctuality, Row, ratio
+from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Cost, Day, Demand, Figures, Punctuality, ratio
 
 NOTHING = "–"
+NOT_YET = "There is no day in this table yet."
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def page(figures: Figures, output_uri: str, made_at: datetime) -> str:
     return environment.get_template("page.html.j2").render(
         first=_date(figures.days[0].date),
         last=_date(figures.days[-1].date),
-        problems=[(day.date.isoformat(), day.problem) for day in figures.days if day.problem],
-        sections=[section for section in _sections(figures) if section.rows],
+        problems=[day for day in figures.days if day.problem],
+        sections=list(_sections(figures)),
         output_uri=output_uri,
         made_at=made_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -77,12 +79,12 @@ def counted(count: int, thing: str) -> str:
 
 def _sections(figures: Figures) -> Iterable[Section]:
     yield _days(figures.days)
-    yield _quarantine(figures)
-    if figures.trends:
+    if any(day.processed for day in figures.days) or figures.trends:
+        yield _quarantine(figures)
         yield _trends(figures.trends)
         yield _punctuality(figures)
         yield _costs(figures.costs)
-        yield _routes(figures.routes, figures.trends[-1]["ship_date"])
+        yield _routes(figures.routes)
         yield _demand(figures.demand)
 
 
@@ -100,7 +102,7 @@ def _days(days: Sequence[Day]) -> Section:
                 _count(day.raw),
                 _count(day.accepted),
                 _count(day.quarantined),
-                _percent(ratio(day.quarantined, day.accepted + day.quarantined)),
+                _percent(ratio(day.quarantined, day.processed)),
             )
             for day in reversed(days)
         ],
@@ -108,12 +110,14 @@ def _days(days: Sequence[Day]) -> Section:
 
 
 def _quarantine(figures: Figures) -> Section:
-    processed = sum(day.accepted + day.quarantined for day in figures.days)
+    processed = sum(day.processed for day in figures.days)
     rows = sum(day.quarantined for day in figures.days)
     share = _percent(ratio(rows, processed)).text
     return Section(
         title="Quarantined by rule",
-        says=f"{rows:,} of {processed:,} rows, {share}, broke a rule and are counted nowhere else on this page.",
+        says=f"{rows:,} of {processed:,} rows, {share}, broke a rule and are not in the figures below."
+        if rows
+        else f"None of {processed:,} rows broke a rule.",
         charts={"Rows that broke the rule": charts.quarantined(figures.quarantined)} if figures.quarantined else {},
         columns=("Rule", "Rows", "Share of rows"),
         rows=[
@@ -124,14 +128,19 @@ def _quarantine(figures: Figures) -> Section:
 
 
 def _trends(trends: Sequence[Row]) -> Section:
+    if not trends:
+        return Section("Daily trends", NOT_YET, {}, (), ())
     newest = trends[-1]
-    change = newest["shipments_change_rate"]
-    against = "" if change is None else f", {_change(change).text} against the day before"
-    rate, week = _percent(newest["on_time_rate"]).text, _percent(newest["on_time_rate_7d"]).text
+    says = f"On {_date(newest['ship_date'])} {counted(newest['shipments'], 'shipment')} left"
+    if newest["shipments_change_rate"] is not None:
+        says += f", {_change(newest['shipments_change_rate']).text} against the day before"
+    if newest["on_time_rate"] is not None:
+        says += f". {_percent(newest['on_time_rate']).text} of those delivered were on time"
+    if newest["on_time_rate_7d"] is not None and newest["days_7d"] > 1:
+        says += f", {_percent(newest['on_time_rate_7d']).text} over {newest['days_7d']} days"
     return Section(
         title="Daily trends",
-        says=f"On {_date(newest['ship_date'])} {newest['shipments']:,} shipments left{against}. {rate} of those "
-        f"delivered were on time, {week} over seven days.",
+        says=f"{says}.",
         charts={
             "Delivered on time": charts.trend(
                 trends, "on_time_rate", "on_time_rate_7d", charts.PERCENT, "Share of deliveries on time, by day"
@@ -160,7 +169,7 @@ def _trends(trends: Sequence[Row]) -> Section:
 def _punctuality(figures: Figures) -> Section:
     carriers = figures.carriers
     rated = [carrier for carrier in carriers if carrier.on_time_rate is not None]
-    says = ""
+    says = NOT_YET if not carriers else "Nothing was delivered."
     if rated:
         best, worst = rated[0], rated[-1]
         says = f"{best.carrier} is the most punctual: {_percent(best.on_time_rate).text} of its deliveries were on time"
@@ -185,6 +194,8 @@ def _punctuality(figures: Figures) -> Section:
 
 
 def _costs(costs: Sequence[Cost]) -> Section:
+    if not costs:
+        return Section("Cost by component", NOT_YET, {}, (), ())
     base, fuel, insurance, total = (
         sum((getattr(cost, part) for cost in costs), Decimal(0))
         for part in ("base_cost", "fuel_surcharge", "insurance_cost", "total_cost")
@@ -193,7 +204,7 @@ def _costs(costs: Sequence[Cost]) -> Section:
         title="Cost by component",
         says=f"{_money(total).text} in all: {_percent(ratio(base, total)).text} carriers' prices, "
         f"{_percent(ratio(fuel, total)).text} fuel, {_percent(ratio(insurance, total)).text} insurance.",
-        charts={"Cost of each carrier's shipments": charts.components(costs)} if costs else {},
+        charts={"Cost of each carrier's shipments": charts.components(costs)},
         columns=("Carrier", "Cost", "Base", "Fuel", "Insurance", "A shipment"),
         rows=[
             (
@@ -206,12 +217,12 @@ def _costs(costs: Sequence[Cost]) -> Section:
     )
 
 
-def _routes(routes: Sequence[Row], day: date) -> Section:
-    says = ""
+def _routes(routes: Sequence[Row]) -> Section:
+    says = f"No route had {SHIPMENTS_OF_A_ROUTE} shipments and a delivery on the newest day."
     if routes:
         first = routes[0]
         says = f"From {first['origin_state']} to {first['destination_state']} one delivery in twenty took longer than "
-        says += f"{first['p95_transit_hours']:,.0f} hours, on {_date(day)}."
+        says += f"{first['p95_transit_hours']:,.0f} hours, on {_date(first['ship_date'])}."
     return Section(
         title="Slowest routes",
         says=says,
@@ -233,15 +244,19 @@ def _routes(routes: Sequence[Row], day: date) -> Section:
 
 
 def _demand(demand: Sequence[Demand]) -> Section:
+    if not demand:
+        return Section("Warehouse hours", NOT_YET, {}, (), ())
     of_warehouse: dict[str, dict[int, float]] = {}
     for each in demand:
         of_warehouse.setdefault(each.warehouse_id, {})[each.hour] = each.shipments
     of_hour = {hour: sum(hours.get(hour, 0.0) for hours in of_warehouse.values()) for hour in range(24)}
-    peak = max(of_hour, key=lambda hour: of_hour[hour])
+    busiest = _busiest(of_hour)
     return Section(
         title="Warehouse hours",
-        says=f"The busiest hour of all warehouses together begins at {peak:02}:00 UTC, with {of_hour[peak]:,.0f} "
-        "shipments.",
+        says=f"The busiest hour of all warehouses together begins at {busiest:02}:00 UTC, with {of_hour[busiest]:,.0f} "
+        "shipments on a mean day."
+        if busiest is not None
+        else "Nothing was shipped.",
         charts={"Shipments by hour of the day: the stronger the colour, the more": charts.hours(demand)}
         if demand
         else {},
@@ -250,13 +265,19 @@ def _demand(demand: Sequence[Demand]) -> Section:
             (
                 _word(warehouse),
                 _decimal(sum(hours.values()), 0),
-                _word(f"{max(hours, key=lambda hour: hours[hour]):02}:00"),
+                _word(NOTHING if (hour := _busiest(hours)) is None else f"{hour:02}:00"),
                 *(_decimal(hours.get(hour), 0) for hour in range(24)),
             )
             for warehouse, hours in of_warehouse.items()
         ],
         note="Mean shipments of the days of this report.",
     )
+
+
+def _busiest(hours: Mapping[int, float]) -> int | None:
+    """The hour with the most shipments, the earliest of equals; None when there were none."""
+    hour = max(hours, key=lambda hour: (hours[hour], -hour))
+    return hour if hours[hour] else None
 
 
 def _date(day: date) -> str:
