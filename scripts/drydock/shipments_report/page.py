@@ -89,11 +89,12 @@ def _sections(figures: Figures) -> Iterable[Section]:
 
 
 def _days(days: Sequence[Day]) -> Section:
-    missing = missing_days(days)
+    says = f"{counted(len(days), 'day')} of shipments"
+    if missing := missing_days(days):
+        says += f"; missing in between: {', '.join(missing)}"
     return Section(
         title="Days",
-        says=f"{counted(len(days), 'day')} of shipments"
-        + (f"; missing in between: {', '.join(missing)}." if missing else ", none missing in between."),
+        says=f"{says}.",
         charts={"Rows of each day": charts.rows_of_days(days)},
         columns=("Day", "Raw rows", "Accepted", "Quarantined", "Share"),
         rows=[
