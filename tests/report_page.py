@@ -17,7 +17,7 @@ class Page(HTMLParser):
         return self.sections[title]["values"]
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        if tag in ("meta",):
+        if tag == "meta":
             return
         self._open.append(tag)
         rows = self.sections.get(self._section, {}).get("values", [])

@@ -49,6 +49,11 @@ def jobs(day: date, rows: int) -> tuple[Job, Job]:
     )
 
 
+def run_command(day: date, rows: int | None) -> str:
+    """The command that runs the day, with as many raw rows as it had where that is known."""
+    return f"make run DATE={day}" + ("" if rows is None else f" ROWS={rows}")
+
+
 def parse_date(text: str, variable: str = "DATE") -> date:
     """The day of a run: as given, or yesterday (UTC). Raises UsageError for anything but YYYY-MM-DD."""
     if not text:

@@ -35,6 +35,7 @@ DELTA_ANSWER_SECONDS = 10
 DELTA_RETRIES = 2
 # One clock serves EMR's control plane and the jobs; a step's times and a commit's are rounded differently.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+
 Row = dict[str, Any]
 
 _DRAWING = re.compile(r"\x1b\[[0-9;]*m|↳")

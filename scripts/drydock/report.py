@@ -29,7 +29,7 @@ def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -
     if from_day > to_day:
         raise UsageError(f"FROM is {from_day}, after TO, which is {to_day}.")
     paths, ports = settings.Paths(), settings.Ports()
-    to_file = Path(file).absolute() if file else paths.home / "report.html"
+    to_file = Path(file).absolute() if file else paths.report
     if to_file.is_dir():
         raise UsageError(f"FILE is {to_file}, a folder; expected the name of a file.")
     require_up(paths, ("gateway",))

@@ -157,6 +157,11 @@ class Paths:
         return self.home / "spark-events"
 
     @property
+    def report(self) -> Path:
+        """The page that `make report` writes."""
+        return self.home / "report.html"
+
+    @property
     def terraform(self) -> Path:
         return self.home / "terraform"
 

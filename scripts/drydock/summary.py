@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 
 from drydock import interrupts, output, settings
-from drydock.day import DateOption, parse_date
+from drydock.day import DateOption, parse_date, run_command
 from drydock.errors import RunFailed
 from drydock.read_back import JOBS, Day, read
 from drydock.running import require_up
@@ -47,8 +47,8 @@ def show_day(
     if asked_rows is not None and found.raw_rows not in (None, asked_rows):
         wrong.append(f"{asked_rows} raw rows were asked for, the manifest counts {found.raw_rows}")
     if wrong:
-        rows = "" if found.raw_rows is None else f" ROWS={found.raw_rows}"
-        raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `make run DATE={day}{rows}` runs the day again.")
+        again = run_command(day, found.raw_rows)
+        raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `{again}` runs the day again.")
 
 
 def problems(day: Day) -> list[str]:

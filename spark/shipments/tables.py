@@ -139,9 +139,9 @@ def route_efficiency(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
 
 def warehouse_demand(totals: Mapping[Key, Totals], date: dt.date) -> list[Row]:
     """The hours of each warehouse of the network: 24 rows each, those without shipments too."""
-    rows = []
+    rows, nothing = [], _nothing(WAREHOUSE_DEMAND)
     for warehouse_id in WAREHOUSE_IDS:
-        hours = [totals.get((warehouse_id, hour), _nothing(WAREHOUSE_DEMAND)) for hour in range(24)]
+        hours = [totals.get((warehouse_id, hour), nothing) for hour in range(24)]
         shipments = [of["shipments"] for of in hours]
         of_day, peak = sum(shipments), shipments.index(max(shipments))
         rows += [

@@ -24,12 +24,7 @@ def test_a_demo_day_is_what_duckdb_makes_of_its_raw_files(platform: Platform, tm
     assert "`make local-down` stops everything" in demo.stdout
     platform.assert_nothing_runs()
     expected = oracle.expected_tables({DAY: platform.raw_files(DAY, tmp_path)}, DAY)
-    differences = [
-        difference
-        for table, rows in expected.items()
-        for difference in oracle.differences(table, rows, platform.rows(table, DAY))
-    ]
-    assert differences == []
+    assert oracle.all_differences(expected, {table: platform.rows(table, DAY) for table in expected}) == []
     quarantined = len(expected[read_back.QUARANTINE])
     shown = [line.split() for line in demo.stdout.splitlines()]
     assert ["raw", "5,000"] in shown

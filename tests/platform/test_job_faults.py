@@ -71,6 +71,4 @@ def _tasks_lost_with_their_executor(platform: Platform) -> int:
 def _differences(platform: Platform, day: date, folder: Path) -> list[str]:
     """Between the day's tables and what DuckDB makes of its raw files."""
     expected = oracle.expected_tables({day: platform.raw_files(day, folder)}, day)
-    return [
-        line for table, rows in expected.items() for line in oracle.differences(table, rows, platform.rows(table, day))
-    ]
+    return oracle.all_differences(expected, {table: platform.rows(table, day) for table in expected})

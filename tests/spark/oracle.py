@@ -43,6 +43,11 @@ def expected_tables(days: Mapping[dt.date, Sequence[str]], date: dt.date) -> dic
         return {table: _rows(connection, sql, date) for table, sql in _TABLES.items()}
 
 
+def all_differences(expected: Mapping[str, Iterable[Row]], actual: Mapping[str, Iterable[Row]]) -> list[str]:
+    """Every difference between two sets of tables, by name; `actual` has all that are expected."""
+    return [told for table, rows in expected.items() for told in differences(table, rows, actual[table])]
+
+
 def differences(table: str, expected: Iterable[Row], actual: Iterable[Row]) -> list[str]:
     """Every difference between two sets of a table's rows, as sentences; empty when they are equal."""
     wanted, found = _by_grain(table, expected), _by_grain(table, actual)

@@ -122,11 +122,7 @@ def differences(spark, raw, tables):
     day = dt.date(2026, 1, 31)
     expected = oracle.expected_tables({day: sorted(map(str, raw.glob("*/block-*.parquet")))}, day)
     stored = {table: spark.read.format("delta").load((tables / table).as_uri()).collect() for table in expected}
-    return [
-        line
-        for table, rows in expected.items()
-        for line in oracle.differences(table, rows, [row.asDict() for row in stored[table]])
-    ]
+    return oracle.all_differences(expected, {table: [row.asDict() for row in rows] for table, rows in stored.items()})
 
 
 def test_a_day_by_spark_submit_far_from_utc(spark, submit, tmp_path):

@@ -58,7 +58,7 @@ def test_every_value_is_the_oracles(spark, platforms, seed, date):
     source, target, _, _ = platforms[seed]
     expected = oracle.expected_tables({day: files(source, day) for day in DAYS[seed] if day <= date}, date)
     actual = stored(spark, target, date)
-    assert [line for name in TABLE_NAMES for line in oracle.differences(name, expected[name], actual[name])] == []
+    assert oracle.all_differences(expected, actual) == []
     assert all(expected[name] for name in TABLE_NAMES)
 
 
@@ -105,7 +105,7 @@ def test_a_day_of_next_to_nothing(spark, make_day, tmp_path, rows, broken_share)
     assert done.quarantined_by_rule == manifest.injected
     expected = oracle.expected_tables({DATE: files(tmp_path / "raw", DATE)}, DATE)
     actual = stored(spark, tmp_path / "tables")
-    assert [line for name in TABLE_NAMES for line in oracle.differences(name, expected[name], actual[name])] == []
+    assert oracle.all_differences(expected, actual) == []
 
 
 def assert_refused(spark, folder, error, message):

@@ -11,7 +11,7 @@ import altair as alt
 import vl_convert
 
 from drydock.read_back import Row
-from drydock.shipments_report.figures import Cost, Day, Demand, Punctuality
+from drydock.shipments_report.figures import Cost, Day, Demand, Punctuality, route_name, rule_in_words
 
 # Between a phone's width, to which a chart is scaled down, and that of a wide page's column, to which it is scaled up.
 WIDTH, HEIGHT = 340, 160
@@ -49,7 +49,7 @@ def rows_of_days(days: Sequence[Day]) -> str:
 def trend(rows: Sequence[Row], of_day: str, of_week: str, axis: str, what: str) -> str:
     """A measure of `daily_trends` as points, a day each, and its mean of seven days as a line."""
     values = [
-        {"day": _noon(row["ship_date"]), "of": kind, "value": _number(row[name])}
+        {"day": _noon(row["ship_date"]), "of": kind, "value": float(row[name])}
         for row in rows
         for kind, name in (("day", of_day), ("7 days", of_week))
         if row[name] is not None
@@ -66,7 +66,7 @@ def trend(rows: Sequence[Row], of_day: str, of_week: str, axis: str, what: str) 
 
 def quarantined(by_rule: Mapping[str, int]) -> str:
     """The quarantined rows of each rule."""
-    rows = [{"name": rule.replace("_", " "), "value": count, "label": f"{count:,}"} for rule, count in by_rule.items()]
+    rows = [{"name": rule_in_words(rule), "value": count, "label": f"{count:,}"} for rule, count in by_rule.items()]
     return _bars(rows, LOUD, "Quarantined rows by rule")
 
 
@@ -84,7 +84,7 @@ def slowest(routes: Iterable[Row]) -> str:
     """The hours in transit that one delivery in twenty exceeds, on each route."""
     rows = [
         {
-            "name": f"{route['origin_state']} → {route['destination_state']}",
+            "name": route_name(route),
             "value": route["p95_transit_hours"],
             "label": f"{route['p95_transit_hours']:,.0f} h",
         }
@@ -97,7 +97,7 @@ def components(costs: Sequence[Cost]) -> str:
     """What each carrier's shipments cost, by component, stacked."""
     parts = {"base": "base_cost", "fuel": "fuel_surcharge", "insurance": "insurance_cost"}
     rows = [
-        {"name": cost.carrier, "of": part, "value": _number(getattr(cost, column)), "order": order}
+        {"name": cost.carrier, "of": part, "value": float(getattr(cost, column)), "order": order}
         for cost in costs
         for order, (part, column) in enumerate(parts.items())
     ]
@@ -184,11 +184,6 @@ def _names(names: Sequence[str]) -> alt.Y:
 def _kind(colors: Mapping[str, str]) -> alt.Color:
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return alt.Color("of:N", scale=scale, legend=alt.Legend(title=None, orient="top", offset=4))
-
-
-def _number(value: Any) -> float:
-    """Decimals as JSON knows numbers: what is drawn has a pixel's precision."""
-    return float(value)
 
 
 def _svg(chart: alt.TopLevelMixin, what: str, height: int | dict[str, int] = HEIGHT) -> str:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
 
+from drydock.day import run_command
 from drydock.read_back import QUARANTINE, TABLES, Row, rows_of
 
 SLOWEST_ROUTES = 12
@@ -54,7 +55,7 @@ class Day:
     @property
     def run_again(self) -> str:
         """The command that runs the day as it was run."""
-        return f"make run DATE={self.date}" + ("" if self.raw is None else f" ROWS={self.raw}")
+        return run_command(self.date, self.raw)
 
 
 @dataclass(frozen=True)
@@ -130,22 +131,21 @@ class Figures:
 
 
 class Tables:
-    """The Delta tables under a URI, each at the version that it had when this was made. `missing` names those that are
-    not there."""
+    """The Delta tables under a URI, each at the version that it had when this was made."""
 
     def __init__(self, uri: str, storage_options: Mapping[str, str]) -> None:
-        self._query, self.missing = QueryBuilder(), set[str]()
+        self._query, self._missing = QueryBuilder(), set[str]()
         for name in (*TABLES, QUARANTINE):
             try:
                 table = DeltaTable(f"{uri}/{name}", storage_options=dict(storage_options))
             except TableNotFoundError:
-                self.missing.add(name)
+                self._missing.add(name)
             else:
                 self._query.register("quarantine" if name == QUARANTINE else name, table)
 
     def rows(self, table: str, sql: str) -> list[Row]:
         """What the query answers, which is of that table; nothing without the table."""
-        if table in self.missing:
+        if table in self._missing:
             return []
         return rows_of(self._query, sql)
 
@@ -169,6 +169,14 @@ def read_figures(
         ),
         demand=[Demand(**row) for row in tables.rows("warehouse_demand", _DEMAND.format(days=days))],
     )
+
+
+def route_name(route: Row) -> str:
+    return f"{route['origin_state']} → {route['destination_state']}"
+
+
+def rule_in_words(rule: str) -> str:
+    return rule.replace("_", " ")
 
 
 def ratio(part: int | Decimal, whole: int | Decimal) -> float | None:

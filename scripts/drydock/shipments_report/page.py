@@ -4,7 +4,7 @@ A figure is written for people and, as `<data value="…">`, in full.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -15,7 +15,17 @@ import jinja2
 
 from drydock.read_back import Row
 from drydock.shipments_report import charts
-from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Cost, Day, Demand, Figures, Punctuality, ratio
+from drydock.shipments_report.figures import (
+    SHIPMENTS_OF_A_ROUTE,
+    Cost,
+    Day,
+    Demand,
+    Figures,
+    Punctuality,
+    ratio,
+    route_name,
+    rule_in_words,
+)
 
 NOTHING = "–"
 NOT_YET = "There is no day in this table yet."
@@ -35,9 +45,9 @@ class Section:
 
     title: str
     says: str
-    charts: Mapping[str, str]
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    charts: Mapping[str, str] = field(default_factory=dict)
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[Cell]] = ()
     note: str = ""
 
 
@@ -99,7 +109,7 @@ def _days(days: Sequence[Day]) -> Section:
         columns=("Day", "Raw rows", "Accepted", "Quarantined", "Share"),
         rows=[
             (
-                _word(day.date.isoformat()),
+                Cell(day.date.isoformat()),
                 _count(day.raw),
                 _count(day.accepted),
                 _count(day.quarantined),
@@ -122,7 +132,7 @@ def _quarantine(figures: Figures) -> Section:
         charts={"Rows that broke the rule": charts.quarantined(figures.quarantined)} if figures.quarantined else {},
         columns=("Rule", "Rows", "Share of rows"),
         rows=[
-            (_word(rule.replace("_", " ")), _count(count), _percent(ratio(count, processed), digits=2))
+            (Cell(rule_in_words(rule)), _count(count), _percent(ratio(count, processed), digits=2))
             for rule, count in figures.quarantined.items()
         ],
     )
@@ -130,7 +140,7 @@ def _quarantine(figures: Figures) -> Section:
 
 def _trends(trends: Sequence[Row]) -> Section:
     if not trends:
-        return Section("Daily trends", NOT_YET, {}, (), ())
+        return Section("Daily trends", NOT_YET)
     newest = trends[-1]
     says = f"On {_date(newest['ship_date'])} {counted(newest['shipments'], 'shipment')} left"
     if newest["shipments_change_rate"] is not None:
@@ -153,7 +163,7 @@ def _trends(trends: Sequence[Row]) -> Section:
         columns=("Day", "Shipments", "Change", "7-day mean", "On time", "On time, 7 days", "Cost", "Cost, 7-day mean"),
         rows=[
             (
-                _word(row["ship_date"].isoformat()),
+                Cell(row["ship_date"].isoformat()),
                 _count(row["shipments"]),
                 _change(row["shipments_change_rate"]),
                 _decimal(row["shipments_7d_mean"], 0),
@@ -178,7 +188,7 @@ def _punctuality(figures: Figures) -> Section:
 
     def row(of: Punctuality, name: str) -> tuple[Cell, ...]:
         counts = (of.shipments, of.delivered, of.on_time, of.delayed, of.lost, of.returned)
-        return (_word(name), _percent(of.on_time_rate), *map(_count, counts))
+        return (Cell(name), _percent(of.on_time_rate), *map(_count, counts))
 
     rows = []
     for carrier in carriers:
@@ -196,7 +206,7 @@ def _punctuality(figures: Figures) -> Section:
 
 def _costs(costs: Sequence[Cost]) -> Section:
     if not costs:
-        return Section("Cost by component", NOT_YET, {}, (), ())
+        return Section("Cost by component", NOT_YET)
     base, fuel, insurance, total = (
         sum((getattr(cost, part) for cost in costs), Decimal(0))
         for part in ("base_cost", "fuel_surcharge", "insurance_cost", "total_cost")
@@ -209,7 +219,7 @@ def _costs(costs: Sequence[Cost]) -> Section:
         columns=("Carrier", "Cost", "Base", "Fuel", "Insurance", "A shipment"),
         rows=[
             (
-                _word(cost.carrier),
+                Cell(cost.carrier),
                 *map(_money, (cost.total_cost, cost.base_cost, cost.fuel_surcharge, cost.insurance_cost)),
                 _money(cost.mean_cost, digits=2),
             )
@@ -231,7 +241,7 @@ def _routes(routes: Sequence[Row]) -> Section:
         columns=("Route", "p95 hours", "Shipments", "Late", "Mean km", "km/h"),
         rows=[
             (
-                _word(f"{route['origin_state']} → {route['destination_state']}"),
+                Cell(route_name(route)),
                 _decimal(route["p95_transit_hours"], 1),
                 _count(route["shipments"]),
                 _percent(route["delay_rate"]),
@@ -246,7 +256,7 @@ def _routes(routes: Sequence[Row]) -> Section:
 
 def _demand(demand: Sequence[Demand]) -> Section:
     if not demand:
-        return Section("Warehouse hours", NOT_YET, {}, (), ())
+        return Section("Warehouse hours", NOT_YET)
     of_warehouse: dict[str, dict[int, float]] = {}
     for each in demand:
         of_warehouse.setdefault(each.warehouse_id, {})[each.hour] = each.shipments
@@ -258,15 +268,13 @@ def _demand(demand: Sequence[Demand]) -> Section:
         "shipments on a mean day."
         if busiest is not None
         else "Nothing was shipped.",
-        charts={"Shipments by hour of the day: the stronger the colour, the more": charts.hours(demand)}
-        if demand
-        else {},
+        charts={"Shipments by hour of the day: the stronger the colour, the more": charts.hours(demand)},
         columns=("Warehouse", "A day", "Busiest", *(f"{hour:02}" for hour in range(24))),
         rows=[
             (
-                _word(warehouse),
+                Cell(warehouse),
                 _decimal(sum(hours.values()), 0),
-                _word(NOTHING if (hour := _busiest(hours)) is None else f"{hour:02}:00"),
+                Cell(NOTHING if (hour := _busiest(hours)) is None else f"{hour:02}:00"),
                 *(_decimal(hours.get(hour), 0) for hour in range(24)),
             )
             for warehouse, hours in of_warehouse.items()
@@ -285,25 +293,26 @@ def _date(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
 
 
-def _word(text: str) -> Cell:
-    return Cell(text)
+def _figure(value: Any, form: str) -> Cell:
+    return Cell(NOTHING if value is None else form.format(value), value)
 
 
 def _count(count: int | None) -> Cell:
-    return Cell(NOTHING if count is None else f"{count:,}", count)
+    return _figure(count, "{:,}")
 
 
 def _decimal(number: float | None, digits: int) -> Cell:
-    return Cell(NOTHING if number is None else f"{number:,.{digits}f}", number)
+    return _figure(number, f"{{:,.{digits}f}}")
 
 
 def _percent(share: float | None, digits: int = 1) -> Cell:
-    return Cell(NOTHING if share is None else f"{share:.{digits}%}", share)
+    return _figure(share, f"{{:.{digits}%}}")
 
 
 def _change(rate: float | None) -> Cell:
-    return Cell(NOTHING if rate is None else f"{rate:+.1%}".replace("-", "−"), rate)
+    cell = _figure(rate, "{:+.1%}")
+    return Cell(cell.text.replace("-", "−"), rate)
 
 
 def _money(amount: Decimal | float | None, digits: int = 0) -> Cell:
-    return Cell(NOTHING if amount is None else f"${amount:,.{digits}f}", amount)
+    return _figure(amount, f"${{:,.{digits}f}}")
