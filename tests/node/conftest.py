@@ -9,6 +9,7 @@ from drydock_emr.node_protocol import Daemons, Phase
 from tests import running
 from tests.node.rig import Node
 from tests.node.surroundings import ControlPlane, Door, Gateway
+from tests.running import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -48,15 +49,17 @@ def new_node(tmp_path: Path, control_plane: ControlPlane, gateway: Gateway) -> I
 def fleet(
     tmp_path_factory: pytest.TempPathFactory, control_plane: ControlPlane, gateway: Gateway
 ) -> Iterator[list[Node]]:
-    """A master and two workers, IDLE, on addresses of their own."""
+    """A master and two workers, IDLE, on addresses of their own. The master came last."""
     home = tmp_path_factory.mktemp("fleet")
     nodes = [Node(f"fleet-{i}", f"127.0.0.{10 + i}", home, control_plane, gateway.url) for i in (1, 2, 3)]
     control_plane.assign(nodes[0].name, daemons=Daemons(master=True))
     for worker in nodes[1:]:
         control_plane.assign(worker.name, daemons=Daemons(worker_of=nodes[0].master_url))
-    for node in nodes:
-        node.start()
     try:
+        for worker in nodes[1:]:
+            worker.start()
+            wait_for(lambda worker=worker: "is prepared" in worker.log, f"{worker.name} to be prepared")
+        nodes[0].start()
         for node in nodes:
             node.await_report(lambda report: report.phase is Phase.IDLE, "to be IDLE", 180)
         nodes[0].await_report(lambda report: report.alive_workers == 2, "two workers ALIVE", 60)

@@ -80,6 +80,15 @@ def step_log(gateway: Gateway, step_id: str, name: str) -> str:
     return gateway.log(f"logs/{CLUSTER}/steps/{step_id}/{name}.gz")
 
 
+def test_workers_are_started_when_their_master_listens(fleet: list[Node]) -> None:
+    """One that finds nobody would try again after 5 to 15 s only."""
+    for worker in fleet[1:]:
+        said = (worker.scratch / "tenancy/log/daemons/spark-worker/stderr").read_text()
+        assert "Successfully registered with master" in said
+        assert "Failed to connect to master" not in said
+        assert "Retrying connection to master" not in said
+
+
 def test_a_cluster_joins_without_a_restart(cluster: list[Node]) -> None:
     for node in cluster:
         assert node.report.tenancy == 1

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -31,6 +32,7 @@ START_DEADLINE_SECONDS = 120.0
 UNANSWERED_DEADLINE_SECONDS = 60.0
 """How long a page that once answered may be silent before its daemon is started anew."""
 
+CONNECT_TIMEOUT_SECONDS = 5.0
 STARTING_POLL_SECONDS = 0.25
 WATCH_POLL_SECONDS = 1.0
 STOP_GRACE_SECONDS = 3.0
@@ -54,6 +56,7 @@ class DaemonSpec:
     arguments: tuple[str, ...]
     ui_url: str
     environment: tuple[tuple[str, str], ...]
+    master_url: str | None = None  # whom a worker registers with
 
     @property
     def is_master(self) -> bool:
@@ -90,6 +93,7 @@ def specs(
             ),
             "" if wanted.master else config.ui_url,
             frozen,
+            wanted.worker_of,
         )
     return found
 
@@ -115,7 +119,10 @@ class Daemon:
         """Adopt what a former node left running, then keep it up."""
         failures = 0
         while True:
-            lease = await self._adopt() or self._start()
+            lease = await self._adopt()
+            if lease is None:
+                await self._await_master()
+                lease = self._start()
             self._lease = lease
             was_up = await self._watch(lease)
             self._set(Health.DOWN, None)
@@ -149,6 +156,22 @@ class Daemon:
         log.info("%s runs with other settings than are asked for; replacing it", self.spec.name)
         await asyncio.to_thread(self.stop)
         return None
+
+    async def _await_master(self) -> None:
+        """Until somebody listens where a worker will look for its master.
+
+        A worker whose first try finds nobody tries again after 5 to 15 s only (org.apache.spark.deploy.worker.Worker),
+        and both start at once when a cluster ends: who starts a little later is up the sooner.
+        """
+        if self.spec.master_url is None:
+            return
+        began = time.monotonic()
+        while not await _listens(self.spec.master_url):
+            if self.failure is None and time.monotonic() - began > START_DEADLINE_SECONDS:
+                self.failure = f"the daemon {self.spec.name} finds no Spark master at {self.spec.master_url}"
+                log.error("No Spark master at %s for %.0f s", self.spec.master_url, START_DEADLINE_SECONDS)
+                self._changed()
+            await asyncio.sleep(STARTING_POLL_SECONDS)
 
     def _start(self) -> Lease:
         tenancy = self._layout.tenancy
@@ -233,6 +256,18 @@ class Daemon:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         telling = [line for line in lines if ("Exception" in line or "Error" in line) and not line.startswith("at ")]
         return (telling or lines or ["it left no word"])[-1][:500]
+
+
+async def _listens(master_url: str) -> bool:
+    """Whether somebody accepts connections at a `spark://host:port` URL."""
+    address = urlsplit(master_url)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _tail(path: Path, limit_bytes: int) -> str:
