@@ -28,7 +28,7 @@ if [[ ! -f "$wheels/requirements.txt" ]]; then
 fi
 log "Downloaded $(find "$wheels" -name '*.whl' | wc -l) wheels"
 
-if ! "$python" -m pip --version >/dev/null 2>&1; then
+if ! "$python" -c "import pip" 2>/dev/null; then
   log "$python has no pip: installing the one that Python brings"
   sudo "$python" -m ensurepip
 fi

@@ -13,6 +13,9 @@ from pyspark.sql import SparkSession
 from shipments.errors import ShipmentsError
 
 TASKS_A_CORE = 4
+BLOCKS_A_TASK = 10
+"""At least. Each slot that gets a task starts a Python worker, which costs as much as half a million rows."""
+
 SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 
 
@@ -43,9 +46,10 @@ def open_session(name: str) -> SparkSession:
 
 
 def spread(spark: SparkSession, blocks: int, tasks: int | None = None) -> RDD[int]:
-    """The numbers of a day's blocks, in tasks of several blocks: by default a few tasks for each core."""
+    """The numbers of a day's blocks, in tasks of several blocks: by default a few tasks for each core, if so many are
+    worth it."""
     # Enough tasks to even out, and no more: Python's worker collects its garbage after each, for some 70 ms.
-    few = min(blocks, TASKS_A_CORE * spark.sparkContext.defaultParallelism)
+    few = min(-(-blocks // BLOCKS_A_TASK), TASKS_A_CORE * spark.sparkContext.defaultParallelism)
     return spark.sparkContext.parallelize(range(blocks), tasks or max(1, few))
 
 
