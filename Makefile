@@ -7,8 +7,13 @@ export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
 DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
+VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS
+given := $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
+unknown := $(filter-out $(VARIABLES) PYTHON DRYDOCK_% MAKE%,$(given))
+$(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), in capitals))
+
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
-$(foreach variable,DATE ROWS FROM TO FILE SERVICE JOB ARGS,$(call literally,$(variable)))
+$(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
 .PHONY: help setup demo run submit summary report local-up local-down local-status local-logs env check test test-full bench
 .DEFAULT_GOAL := help

@@ -31,8 +31,6 @@ def main(argv: list[str]) -> int:
 
     def job(spark: Any) -> dict[str, Any]:
         done = process(spark, given.date, given.source, given.target, given.max_broken_share)
-        stale = [day.isoformat() for day in done.stale_days]
-        again = "; ".join(f"make run DATE={day}" for day in stale)
         return {
             "job": "data_processor",
             "date": given.date.isoformat(),
@@ -42,8 +40,7 @@ def main(argv: list[str]) -> int:
             "quarantined": done.quarantined,
             "quarantined_by_rule": done.quarantined_by_rule,
             "tables": done.table_rows,
-            "stale_days": stale,
-            "run_again": f"{again} (each with its ROWS)" if stale else None,
+            "stale_days": [day.isoformat() for day in done.stale_days],
         }
 
     return run_job("data_processor", job)

@@ -9,6 +9,7 @@ import typer
 from drydock.errors import UsageError
 
 DEFAULT_ROWS = 100_000
+MOST_ROWS = 10**9  # the generator's limit
 
 DateOption = Annotated[str, typer.Option("--date", help="The day, YYYY-MM-DD; yesterday (UTC) if not given.")]
 RowsOption = Annotated[str, typer.Option("--rows", help=f"Raw rows; {DEFAULT_ROWS} if not given.")]
@@ -68,9 +69,9 @@ def parse_date(text: str, variable: str = "DATE") -> date:
 
 
 def parse_rows(text: str) -> int:
-    """How many raw rows: as given, or 100,000. Raises UsageError for anything but a positive whole number."""
+    """How many raw rows: as given, or 100,000. UsageError unless it is a whole number from 1 to a billion."""
     if not text:
         return DEFAULT_ROWS
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"ROWS is `{text}`; expected a positive whole number, such as {DEFAULT_ROWS}.")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_ROWS):
+        raise UsageError(f"ROWS is `{text}`; expected a whole number from 1 to {MOST_ROWS}, such as {DEFAULT_ROWS}.")
     return int(text)

@@ -4,17 +4,21 @@ Each job runs on a fresh cluster through the EMR driver. When this verb ends, wh
 or it says which one is and why.
 """
 
+import json
 import time
 import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drydock import aws, driver_process, output, settings, summary
-from drydock.day import DateOption, Job, RowsOption, jobs, parse_date, parse_rows
+from drydock import aws, driver_process, output, settings, summary, terraform
+from drydock.day import DateOption, Job, RowsOption, jobs, parse_date, parse_rows, run_command
 from drydock.driver_process import Progress, Signals
 from drydock.errors import RunFailed, Stopped
+from drydock.read_back import rows_of_raw_days
 from drydock.running import require_running
 
 # For what the driver could not see to. A node that cannot deliver its last logs tries for half a minute.
@@ -48,6 +52,8 @@ def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) 
             if exit_code == 0 and signals.first is None:
                 seconds = time.monotonic() - begun_at
                 output.done(f"{job.did} on cluster {progress.cluster_id} ({seconds:.0f} s)")
+                if stale := stale_days(progress.last_stdout):
+                    warn_of(paths, ports, stale)
                 continue
             if signals.first is None:
                 for stream, lines in (("stdout", progress.last_stdout), ("stderr", progress.last_stderr)):
@@ -55,6 +61,26 @@ def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) 
                         output.say(f"    {stream} | {line}")
             give_up(paths, ports, job, run_id, exit_code, progress, signals)
     return run_id
+
+
+def stale_days(stdout: Iterable[str]) -> list[date]:
+    """The later days that the processor says it made stale, in the line of JSON by which it tells what it did."""
+    for line in stdout:
+        with suppress(ValueError):
+            told = json.loads(line)
+            if isinstance(told, dict) and "stale_days" in told:
+                return [date.fromisoformat(day) for day in told["stale_days"]]
+    return []
+
+
+def warn_of(paths: settings.Paths, ports: settings.Ports, stale: Sequence[date]) -> None:
+    """Name days whose measures look back at what is different now, and the commands that run them as they were run."""
+    s3 = aws.operator_client("s3", paths, ports)
+    source_uri = terraform.platform_config(paths, ports)["source_uri"]
+    with aws.explained(ports, "read the manifests of later days"):
+        rows = rows_of_raw_days(s3, source_uri, stale[0], stale[-1])
+    commands = " && ".join(run_command(day, rows.get(day)) for day in stale)
+    output.warn(f"Measures that look back are stale now: of {', '.join(map(str, stale))}. Run again: `{commands}`")
 
 
 def give_up(

@@ -20,13 +20,14 @@ LATER_COPY = "later_copy"
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its name, when a row breaks it, and why that matters.
+    """A rule: its name, when a row breaks it (once for the machine, once for people), and why that matters.
 
     `broken_when` is of a block's columns, decimals in units (see `raw_block`), and `later_copy`; it is never null.
     """
 
     name: str
     broken_when: pc.Expression
+    says: str
     why: str
 
 
@@ -42,31 +43,37 @@ def _is(condition: pc.Expression) -> pc.Expression:
 DELIVERED_BEFORE_SHIPPED = Rule(
     "delivered_before_shipped",
     _is(pc.field("delivered_ts") < pc.field("ship_ts")),
+    "`delivered_ts` < `ship_ts`, both known",
     "A negative time in transit makes its carrier look faster than it is.",
 )
 DUPLICATE_ID = Rule(
     "duplicate_id",
     pc.field(LATER_COPY),
+    "a row of the date with the same `shipment_id` has a lower block, or a lower row of its block",
     "A shipment sent twice would be counted and paid twice; the copy with the lowest block and row is kept.",
 )
 MISSING_CARRIER = Rule(
     "missing_carrier",
     ~_is(pc.utf8_trim(_text("carrier"), " ") != ""),
+    "`carrier` is null, empty, or spaces",
     "Without a carrier nobody's performance and nobody's invoice can be held against the shipment.",
 )
 NEGATIVE_WEIGHT = Rule(
     "negative_weight",
     ~_is(pc.field("weight_kg") >= 0),
-    "A weight below zero, or none at all, falsifies every cost per kg.",
+    "`weight_kg` < 0, or null",
+    "A weight below zero, or an unknown one, falsifies every cost per kg.",
 )
 TOTAL_MISMATCH = Rule(
     "total_mismatch",
     ~_is(pc.field("total_cost") == pc.field("base_cost") + pc.field("fuel_surcharge") + pc.field("insurance_cost")),
+    "`total_cost` ≠ `base_cost` + `fuel_surcharge` + `insurance_cost`, or one of them is null",
     "A total that is not the sum of its parts cannot be invoiced, and the parts' shares would not add up.",
 )
 UNKNOWN_WAREHOUSE = Rule(
     "unknown_warehouse",
     ~_is(_text("warehouse_id").isin(WAREHOUSE_IDS)),
+    f"`warehouse_id` is null, or none of {', '.join(WAREHOUSE_IDS)}",
     "Demand at a warehouse that does not exist cannot be staffed; as a rule the code was mistyped.",
 )
 

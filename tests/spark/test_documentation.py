@@ -25,7 +25,7 @@ def test_raw_columns():
 
 
 def test_rules():
-    assert table_after("<!-- rules") == [(rule.name, rule.why) for rule in RULES]
+    assert table_after("<!-- rules") == [(rule.name, rule.says, rule.why) for rule in RULES]
 
 
 def test_constraints():

@@ -87,3 +87,11 @@ def test_what_make_is_given_reaches_the_verb_unchanged(recorded, value):
 def test_so_does_what_the_environment_holds(recorded, value):
     assert recorded("run", DATE=value) == ["run", f"--date={value}"]
     assert not (settings.REPOSITORY / "pwned").exists()
+
+
+@pytest.mark.parametrize("given", ["rows=5", "FORM=2026-01-01", "Date=2026-01-01"])
+def test_a_variable_that_no_target_takes_is_refused(given: str):
+    """make itself would say nothing, and the verb would run as if nothing had been asked for."""
+    refused = subprocess.run(["make", "run", given], cwd=settings.REPOSITORY, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert f"No target takes {given.partition('=')[0]}." in refused.stderr

@@ -1,0 +1,54 @@
+"""What `make run` says about other days than the one it has run."""
+
+import json
+from datetime import date
+
+import pytest
+
+from drydock import output, run, settings, terraform
+from drydock.day import MOST_ROWS, parse_rows
+from drydock.errors import UsageError
+
+LATER = [date(2026, 2, 1), date(2026, 2, 3)]
+
+
+def told(**more: object) -> str:
+    return json.dumps({"job": "data_processor", **more})
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stale"),
+    [
+        ([], []),
+        (["26/02/01 00:00:00 INFO something", "[1, 2]", "{broken"], []),
+        ([told(stale_days=[])], []),
+        (["a word before", told(stale_days=["2026-02-01", "2026-02-03"]), "and one after"], LATER),
+    ],
+)
+def test_stale_days_are_read_from_the_processor_s_line(stdout: list[str], stale: list[date]):
+    assert run.stale_days(stdout) == stale
+
+
+def test_stale_days_are_named_with_commands_that_keep_their_size(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(run.aws, "operator_client", lambda *_: None)
+    monkeypatch.setattr(terraform, "platform_config", lambda *_: {"source_uri": "s3://raw/shipment"})
+    asked = []
+
+    def rows_of_raw_days(_s3: object, *between: object) -> dict[date, int]:
+        asked.append(between)
+        return {LATER[0]: 20_000}
+
+    monkeypatch.setattr(run, "rows_of_raw_days", rows_of_raw_days)
+    said: list[str] = []
+    monkeypatch.setattr(output, "warn", said.append)
+    run.warn_of(settings.Paths(), settings.Ports(0), LATER)
+    assert asked == [("s3://raw/shipment", *LATER)]
+    assert "`make run DATE=2026-02-01 ROWS=20000 && make run DATE=2026-02-03`" in said[0]
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "1e6", "1_000", "five", f"{MOST_ROWS + 1}", "٣"])
+def test_rows_that_nobody_can_make_are_refused_before_anything_is_started(text: str):
+    with pytest.raises(UsageError, match=r"expected a whole number from 1 to 1000000000"):
+        parse_rows(text)
