@@ -111,12 +111,12 @@ def test_what_is_no_date_is_wrong_usage(text: str) -> None:
         parse_date(text)
 
 
-@given(st.integers(min_value=1, max_value=10**12))
-def test_rows_are_a_positive_whole_number(rows: int) -> None:
+@given(st.integers(min_value=1, max_value=10**9))
+def test_rows_are_a_whole_number_up_to_a_billion(rows: int) -> None:
     assert parse_rows(str(rows)) == rows
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "1e5", "many", "٣", "1_000", " 7"])
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "1e5", "many", "٣", "1_000", " 7", "1000000001"])
 def test_what_is_no_number_of_rows_is_wrong_usage(text: str) -> None:
     with pytest.raises(UsageError, match="expected a"):
         parse_rows(text)

@@ -6,8 +6,6 @@ from datetime import date
 import pytest
 
 from drydock import output, run, settings, terraform
-from drydock.day import MOST_ROWS, parse_rows
-from drydock.errors import UsageError
 
 LATER = [date(2026, 2, 1), date(2026, 2, 3)]
 
@@ -46,9 +44,3 @@ def test_stale_days_are_named_with_commands_that_keep_their_size(
     run.warn_of(settings.Paths(), settings.Ports(0), LATER)
     assert asked == [("s3://raw/shipment", *LATER)]
     assert "`make run DATE=2026-02-01 ROWS=20000 && make run DATE=2026-02-03`" in said[0]
-
-
-@pytest.mark.parametrize("text", ["0", "-5", "1e6", "1_000", "five", f"{MOST_ROWS + 1}", "٣"])
-def test_rows_that_nobody_can_make_are_refused_before_anything_is_started(text: str):
-    with pytest.raises(UsageError, match=r"expected a whole number from 1 to 1000000000"):
-        parse_rows(text)
