@@ -349,7 +349,6 @@ def _examples(count: int) -> settings:
     """The same examples every time when they are few, new ones when they are many."""
     return settings(
         max_examples=count,
-        deadline=None,
         database=None,
         derandomize=count == FEW,
         suppress_health_check=list(HealthCheck),

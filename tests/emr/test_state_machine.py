@@ -367,7 +367,7 @@ def _reachable(moves: dict, start: object) -> set:
 
 
 TestEmrMachine = EmrMachine.TestCase
-TestEmrMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestEmrMachine.settings = settings(max_examples=150, stateful_step_count=40)
 
 
 def new_validated_cluster(request: dict) -> Cluster:

@@ -71,7 +71,7 @@ def test_columns_are_those_declared(intact):
     assert intact.schema.names == [column.name for column in RAW_COLUMNS]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**63 - 1),
     date=st.dates(dt.date(2000, 1, 1), dt.date(2099, 12, 31)),
