@@ -151,7 +151,7 @@ def _node(node: settings.Node, fleet_size: int, paths: settings.Paths, ports: se
         "EMR_URL": ports.emr_url,
         "AWS_ENDPOINT_URL": ports.gateway_url,
         "DRYDOCK_NODE_SECRET_FILE": str(secret_files.node),
-        "JAVA_HOME": str(java.java_home(paths)),
+        "JAVA_HOME": str(java.SPARK.home(paths)),
         "SPARK_HOME": str(paths.spark_home),
         "SPARK_SECRET_FILE": str(secret_files.spark),
         "SPARK_EVENT_LOG_DIR": str(paths.event_logs),
@@ -197,7 +197,7 @@ def _history_server(paths: settings.Paths, ports: settings.Ports) -> Service:
         command=(str(paths.spark_home / "bin" / "spark-class"), "org.apache.spark.deploy.history.HistoryServer"),
         environment={
             **base_environment(paths),
-            "JAVA_HOME": str(java.java_home(paths)),
+            "JAVA_HOME": str(java.SPARK.home(paths)),
             "SPARK_HOME": str(paths.spark_home),
             "SPARK_LOCAL_IP": settings.LOOPBACK,
             "SPARK_DAEMON_MEMORY": "512m",

@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
+KESTRA_USERNAME = "operator@drydock.local"  # Kestra wants an e-mail address
 HIGHEST_PORT_OFFSET = 65535 - 18080
 UP_MEGABYTES = 3_000  # to be free for `local-up`: a day of a million shipments, its tables, Spark's scratch, the logs
 
@@ -133,6 +134,11 @@ class Paths:
     def cds_archive(self) -> Path:
         """The AppCDS archive of the Spark driver."""
         return self.home / "cds" / "spark-driver.jsa"
+
+    @property
+    def engine(self) -> Path:
+        """Our part of Kestra's engine, compiled, and its cache of what the JVM knows of it."""
+        return (self.home / "engine").resolve()
 
     @property
     def secrets(self) -> Path:

@@ -133,7 +133,7 @@ def environment(paths: settings.Paths) -> dict[str, str]:
     return {
         **inherited,
         "DRYDOCK_HOME": str(paths.home),
-        "JAVA_HOME": str(java.java_home(paths)),
+        "JAVA_HOME": str(java.SPARK.home(paths)),
         "SPARK_HOME": str(spark_home.spark_home(paths)),
         "SPARK_LOCAL_IP": settings.LOOPBACK,
         "PYSPARK_PYTHON": str(paths.environment("spark") / "bin" / "python"),

@@ -79,7 +79,7 @@ class Node:
             **{"NODE_CREDENTIALS_PORT": str(self.credentials_port), "NODE_SCRATCH": str(self.scratch)},
             **{"EMR_URL": self.control_plane.url, "DRYDOCK_NODE_SECRET_FILE": str(self.home / "node.secret")},
             **{"AWS_ENDPOINT_URL": self.gateway_url, "SPARK_HOME": str(PATHS.spark_home)},
-            **{"JAVA_HOME": str(java.java_home(PATHS)), "SPARK_SECRET_FILE": str(self.home / "spark.secret")},
+            **{"JAVA_HOME": str(java.SPARK.home(PATHS)), "SPARK_SECRET_FILE": str(self.home / "spark.secret")},
             **{"SPARK_EVENT_LOG_DIR": str(self.home / "spark-events"), "NODE_WORKSPACE": str(workspace)},
             "NODE_PYTHON": str(Path(sys.base_prefix) / "bin" / "python3.11"),
             "DRYDOCK_INSTALL": "node-tests",

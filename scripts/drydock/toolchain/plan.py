@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from drydock import settings
-from drydock.toolchain import cds, environments, jars, java, log_store, spark_home, terraform, wheels
+from drydock.toolchain import cds, engine, environments, jars, java, log_store, spark_home, terraform, wheels
 from drydock.toolchain.stamps import Stamp
 
 Progress = Callable[[str], None]
@@ -43,6 +43,16 @@ def _environment(name: str, title: str, megabytes: int) -> Step:
     return Step(name, title, stamp, run, needs=("uv",), megabytes=megabytes)
 
 
+def _jars(name: str, title: str, wanted: jars.JarSet, megabytes: int) -> Step:
+    def stamp(paths: settings.Paths) -> Stamp:
+        return jars.stamp(paths, wanted)
+
+    def run(paths: settings.Paths, progress: Progress) -> str:
+        return jars.fetch(paths, wanted, progress)
+
+    return Step(name, title, stamp, run, megabytes=megabytes)
+
+
 # The first two are made by `scripts/prepare.py`: the rest runs in the environment that they make.
 FOUNDATION = (
     Step("uv", "uv", environments.uv_stamp, environments.fetch_uv, megabytes=50),
@@ -50,13 +60,24 @@ FOUNDATION = (
 )
 STEPS = (
     Step("terraform", "Terraform", terraform.stamp, terraform.check),
-    Step("java", "Java", java.stamp, java.provide, megabytes=200),
-    Step("jars", "Spark's jars", jars.stamp, jars.fetch, megabytes=100),
+    Step("java", "Java", java.SPARK.stamp, java.SPARK.provide, megabytes=200),
+    Step("engine java", "Java for Kestra", java.ENGINE.stamp, java.ENGINE.provide, megabytes=200),
+    _jars("jars", "Spark's jars", jars.SPARK, megabytes=100),
+    _jars("engine jars", "Kestra's jars", jars.ENGINE, megabytes=110),
+    _jars("engine compiler", "Kestra's compiler", jars.ENGINE_COMPILER, megabytes=15),
     _environment("spark", "Spark and the jobs' packages", megabytes=700),
     _environment("gateway", "LocalStack", megabytes=350),
     Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download, megabytes=100),
     Step("spark home", "SPARK_HOME", spark_home.stamp, spark_home.assemble, needs=("spark", "jars")),
     Step("log store", "Delta's log store", log_store.stamp, log_store.compile_jar, needs=("spark home", "java")),
+    Step(
+        "engine",
+        "Kestra's engine",
+        engine.stamp,
+        engine.compile_jar,
+        needs=("engine java", "engine jars", "engine compiler"),
+    ),
+    Step("engine cache", "Kestra's start", engine.cache_stamp, engine.make_cache, needs=("engine",), megabytes=200),
     Step("cds", "Class archive", cds.stamp, cds.make, needs=("spark home", "java"), megabytes=200),
 )
 

@@ -29,7 +29,7 @@ def spark_home(paths: settings.Paths | None = None) -> Path:
 
 def stamp(paths: settings.Paths) -> Stamp:
     requirements = settings.REPOSITORY / "requirements"
-    return Stamp(paths.spark_home / ".stamp", fingerprint(FORMAT, requirements / "spark.txt", jars.LOCK))
+    return Stamp(paths.spark_home / ".stamp", fingerprint(FORMAT, requirements / "spark.txt", jars.SPARK.lock))
 
 
 def assemble(paths: settings.Paths, progress: Callable[[str], None]) -> str:
@@ -42,7 +42,7 @@ def assemble(paths: settings.Paths, progress: Callable[[str], None]) -> str:
         for artifact in REPLACED:
             for file in (home / "jars").glob(f"{artifact}-*.jar"):
                 file.unlink()
-        for jar in jars.locked():
+        for jar in jars.locked(jars.SPARK):
             _link_or_copy(str(paths.jar_cache / jar.file_name), str(home / "jars" / jar.file_name))
         # An AppCDS archive is only taken up when every folder on the class path is empty, and this one always is there.
         (home / "conf").mkdir()

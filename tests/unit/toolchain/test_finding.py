@@ -50,43 +50,43 @@ class TestJava:
         install_java(tmp_path / "jvm" / "another", "17.0.9")
         chosen = install_java(tmp_path / "chosen", "17.0.15")
         monkeypatch.setenv("JAVA_HOME", str(chosen))
-        assert java.provide(paths, lambda _: None) == f"17.0.15 in {chosen}"
-        assert java.java_home(paths) == chosen
+        assert java.SPARK.provide(paths, lambda _: None) == f"17.0.15 in {chosen}"
+        assert java.SPARK.home(paths) == chosen
 
     def test_one_of_another_version_is_passed_over(
         self, paths: settings.Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setenv("JAVA_HOME", str(install_java(tmp_path / "given", "25.0.2")))
         usual = install_java(tmp_path / "jvm" / "usual", "17.0.15")
-        java.provide(paths, lambda _: None)
-        assert java.java_home(paths) == usual
+        java.SPARK.provide(paths, lambda _: None)
+        assert java.SPARK.home(paths) == usual
 
     def test_one_on_the_path_is_followed_to_its_home(
         self, paths: settings.Paths, tmp_path: Path, nothing_installed: Path
     ):
         home = install_java(tmp_path / "somewhere", "17.0.15")
         (nothing_installed / "java").symlink_to(home / "bin" / "java")
-        java.provide(paths, lambda _: None)
-        assert java.java_home(paths) == home
+        java.SPARK.provide(paths, lambda _: None)
+        assert java.SPARK.home(paths) == home
 
     def test_one_without_a_class_archive_is_copied_and_given_one(self, paths: settings.Paths, tmp_path: Path):
         bare = install_java(tmp_path / "jvm" / "bare", "17.0.15", class_archive=False)
-        java.provide(paths, lambda _: None)
-        own = java.java_home(paths)
+        java.SPARK.provide(paths, lambda _: None)
+        own = java.SPARK.home(paths)
         assert own == paths.tools / "java"
         assert (own / "lib" / "server" / "classes.jsa").read_text() == "-Xshare:dump"
         assert not (bare / "lib" / "server" / "classes.jsa").exists()
 
     def test_another_java_in_its_place_is_noticed(self, paths: settings.Paths, tmp_path: Path):
         home = install_java(tmp_path / "jvm" / "usual", "17.0.14")
-        java.provide(paths, lambda _: None)
-        assert java.stamp(paths).matches
+        java.SPARK.provide(paths, lambda _: None)
+        assert java.SPARK.stamp(paths).matches
         (home / "release").write_text('JAVA_VERSION="17.0.15"\n')
-        assert not java.stamp(paths).matches
+        assert not java.SPARK.stamp(paths).matches
 
     def test_where_there_is_none_that_is_a_sentence(self, paths: settings.Paths):
         with pytest.raises(SetupError, match="Run `make setup`"):
-            java.java_home(paths)
+            java.SPARK.home(paths)
 
 
 @pytest.mark.full
@@ -97,11 +97,11 @@ def test_the_wheel_s_java_can_archive_classes(paths: settings.Paths, tmp_path: P
     paths.tools.mkdir(parents=True)
     (paths.tools / "uv").symlink_to(real.tools / "uv")
     (paths.home / "envs").symlink_to(real.home / "envs")
-    java.provide(paths, lambda _: None)
-    run = [str(java.java_home(paths) / "bin" / "java"), f"-XX:ArchiveClassesAtExit={tmp_path}/classes.jsa", "-version"]
+    java.SPARK.provide(paths, lambda _: None)
+    run = [str(java.SPARK.home(paths) / "bin" / "java"), f"-XX:ArchiveClassesAtExit={tmp_path}/classes.jsa", "-version"]
     programs.run(run, "Archiving")
     assert (tmp_path / "classes.jsa").is_file()
-    assert java.java_home(paths) == paths.tools / "java"
+    assert java.SPARK.home(paths) == paths.tools / "java"
 
 
 def terraform_that_says(folder: Path, answer: str) -> None:

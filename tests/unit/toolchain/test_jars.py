@@ -28,9 +28,15 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
+def wanted(tmp_path: Path) -> jars.JarSet:
+    """A set of jars of the test's own."""
+    return jars.JarSet("some", tmp_path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, wanted: jars.JarSet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
     served = Repository(tmp_path / "repository")
-    lock = tmp_path / "jars.lock"
+    lock = wanted.lock
     lines = ["# a comment"]
     for artifact, content in ARTIFACTS.items():
         served.file(artifact).parent.mkdir(parents=True)
@@ -53,7 +59,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
         served.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        monkeypatch.setattr(jars, "LOCK", lock)
         monkeypatch.setattr(jars, "BACKOFF_SECONDS", 0)
         monkeypatch.setenv("DRYDOCK_MAVEN_REPOSITORY", f"{served.url}/")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -71,43 +76,49 @@ def cached(paths: settings.Paths) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in paths.jar_cache.glob("*") if not file.name.startswith(".")}
 
 
-def test_every_locked_jar_arrives_and_is_counted(repository: Repository, paths: settings.Paths):
+def test_every_locked_jar_arrives_and_is_counted(repository: Repository, wanted: jars.JarSet, paths: settings.Paths):
     news: list[str] = []
-    jars.fetch(paths, news.append)
+    jars.fetch(paths, wanted, news.append)
     assert cached(paths) == {f"{name}-1.0.jar": content for name, content in ARTIFACTS.items()}
     assert news == ["1 of 3 jars", "2 of 3 jars", "3 of 3 jars"]
-    assert jars.stamp(paths).matches
+    assert jars.stamp(paths, wanted).matches
 
 
-def test_only_what_is_missing_or_damaged_is_fetched_again(repository: Repository, paths: settings.Paths):
-    jars.fetch(paths, lambda _: None)
+def test_only_what_is_missing_or_damaged_is_fetched_again(
+    repository: Repository, wanted: jars.JarSet, paths: settings.Paths
+):
+    jars.fetch(paths, wanted, lambda _: None)
     repository.requests.clear()
     (paths.jar_cache / "one-1.0.jar").unlink()
     (paths.jar_cache / "two-1.0.jar").write_bytes(b"cut o")
-    jars.fetch(paths, lambda _: None)
+    jars.fetch(paths, wanted, lambda _: None)
     asked = {name for name in repository.requests if name.endswith(".jar")}
     assert asked == {"one-1.0.jar", "two-1.0.jar"}
     assert cached(paths)["two-1.0.jar"] == ARTIFACTS["two"]
 
 
-def test_a_jar_that_is_not_what_was_locked_is_refused(repository: Repository, paths: settings.Paths):
+def test_a_jar_that_is_not_what_was_locked_is_refused(
+    repository: Repository, wanted: jars.JarSet, paths: settings.Paths
+):
     repository.file("two").write_bytes(b"something else")
     with pytest.raises(SetupError, match=r"`org\.example:two:1\.0` is not what was locked"):
-        jars.fetch(paths, lambda _: None)
+        jars.fetch(paths, wanted, lambda _: None)
     assert "two-1.0.jar" not in cached(paths)
-    assert not jars.stamp(paths).matches
+    assert not jars.stamp(paths, wanted).matches
 
 
-def test_a_jar_that_cannot_be_had_is_named_after_three_attempts(repository: Repository, paths: settings.Paths):
+def test_a_jar_that_cannot_be_had_is_named_after_three_attempts(
+    repository: Repository, wanted: jars.JarSet, paths: settings.Paths
+):
     repository.file("three").unlink()
     with pytest.raises(SetupError, match=r"`org\.example:three:1\.0` could not be fetched, tried 3 times.*make setup"):
-        jars.fetch(paths, lambda _: None)
+        jars.fetch(paths, wanted, lambda _: None)
     assert repository.requests.count("three-1.0.jar") == 3
-    assert not (paths.jar_cache / ".downloads").exists()
+    assert not list(paths.jar_cache.glob(".downloads*"))
 
 
 @pytest.mark.parametrize("line", ["org.example:one 1234", "org.example:one:1.0 1234", "org.example:one:1.0"])
-def test_a_line_that_is_no_lock_is_named(repository: Repository, line: str):
-    jars.LOCK.write_text(f"# made by hand\n{line}\n")
+def test_a_line_that_is_no_lock_is_named(wanted: jars.JarSet, line: str):
+    wanted.lock.write_text(f"# made by hand\n{line}\n")
     with pytest.raises(SetupError, match="line 2: expected `group:artifact:version sha256`"):
-        jars.locked()
+        jars.locked(wanted)

@@ -36,7 +36,7 @@ def repository(tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch)
     jar = tmp_path / "repository" / "org" / "example" / "one" / "1.0" / "one-1.0.jar"
     jar.parent.mkdir(parents=True)
     jar.write_bytes(JAR)
-    lock = tmp_path / "jars.lock"
+    lock = jars.JarSet("some", tmp_path).lock
     lock.write_text(f"org.example:one:1.0 {hashlib.sha256(JAR).hexdigest()}\n")
 
     class Handler(SimpleHTTPRequestHandler):
@@ -54,7 +54,6 @@ def repository(tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch)
     context.load_cert_chain(authority, authority.with_name("key.pem"))
     for name in network.AUTHORITIES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(jars, "LOCK", lock)
     monkeypatch.setattr(jars, "BACKOFF_SECONDS", 0)
     with Server(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -76,7 +75,7 @@ def as_in_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_it_nothing_is_fetched(repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     as_in_set_up(monkeypatch)
     with pytest.raises(SetupError, match="could not be fetched"):
-        jars.fetch(settings.Paths(tmp_path / "home"), lambda _: None)
+        jars.fetch(settings.Paths(tmp_path / "home"), jars.JarSet("some", tmp_path), lambda _: None)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -86,7 +85,7 @@ def test_jars_are_fetched(
     monkeypatch.setenv(name, str(authority))
     as_in_set_up(monkeypatch)
     paths = settings.Paths(tmp_path / "home")
-    jars.fetch(paths, lambda _: None)
+    jars.fetch(paths, jars.JarSet("some", tmp_path), lambda _: None)
     assert (paths.jar_cache / "one-1.0.jar").read_bytes() == JAR
 
 

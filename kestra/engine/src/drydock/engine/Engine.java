@@ -1,0 +1,43 @@
+package drydock.engine;
+
+import java.nio.file.Path;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+import io.micronaut.context.ApplicationContext;
+import io.micronaut.runtime.server.EmbeddedServer;
+
+/** Kestra's engine in one JVM, headless: flows from a folder, executions and schedules, and the REST calls of `api`. */
+public final class Engine {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
+    private static final int FAILED = 1;
+
+    private Engine() {
+    }
+
+    public static void main(String[] args) {
+        try {
+            run();
+        } catch (FlowsRefused error) {
+            LOG.error(error.getMessage());
+            System.exit(FAILED);
+        } catch (Exception error) {
+            LOG.error("The engine cannot run", error);
+            System.exit(FAILED); // threads of Kestra's would keep the process alive
+        }
+    }
+
+    private static void run() throws Exception {
+        ApplicationContext context = ApplicationContext.builder(Engine.class).banner(false).start();
+        Runtime.getRuntime().addShutdownHook(new Thread(context::close, "shutdown"));
+        Services services = context.getBean(Services.class);
+        services.start(context.getRequiredProperty("engine.worker-threads", Integer.class));
+        context.getBean(FlowFolder.class).load(Path.of(context.getRequiredProperty("engine.flows", String.class)));
+        services.startScheduler();
+        EmbeddedServer server = context.getBean(EmbeddedServer.class).start();
+        LOG.info("Up at {}", server.getURL());
+        Thread.currentThread().join();
+    }
+}

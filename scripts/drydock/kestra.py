@@ -1,0 +1,153 @@
+"""Kestra's REST API, as far as the verbs need it: the same calls on Kestra's own server and on `kestra/engine`.
+
+Paths and shapes are those of Kestra 2.0 (https://kestra.io/docs/api-reference/open-source). Every method raises
+KestraRefused, with Kestra's own sentence, or KestraUnreachable.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from drydock import settings
+from drydock.errors import DrydockError
+
+API = "/api/v1/main"
+UP_SECONDS = 120
+POLL_SECONDS = 0.2
+TIMEOUT_SECONDS = 30
+PAGE = 100
+
+Document = dict[str, Any]
+
+
+class KestraRefused(DrydockError):
+    """Kestra answered that it will not. `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KestraUnreachable(DrydockError):
+    """Kestra did not answer."""
+
+
+@contextmanager
+def client(url: str, password_file: Path) -> Iterator["Kestra"]:
+    """Kestra at `url`, with the password in `password_file`."""
+    login = httpx.BasicAuth(settings.KESTRA_USERNAME, password_file.read_text().strip())
+    # Kestra is on this machine, whatever the user's proxy variables say.
+    with httpx.Client(base_url=url, auth=login, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        yield Kestra(http)
+
+
+class Kestra:
+    """The calls, with JSON documents as Kestra sends them."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def await_up(self, lives: Callable[[], bool], seconds: float = UP_SECONDS) -> None:
+        """Until it answers. `lives` tells whether its process does; KestraUnreachable as soon as that is over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.ping()
+            except KestraUnreachable:
+                if not lives() or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+    def ping(self) -> None:
+        self._ask("GET", "/ping")
+
+    def flows(self) -> list[Document]:
+        """All flows that are registered."""
+        return self._all("/flows/search", {})
+
+    def validate(self, source: str) -> str | None:
+        """Why a flow's YAML would be refused, or None."""
+        answer = self._ask("POST", f"{API}/flows/validate", content=source, headers=_YAML)
+        return next((told["constraints"] for told in answer.json() if told.get("constraints")), None)
+
+    def start(self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str]) -> Document:
+        """A new execution."""
+        return self._create(namespace, flow, inputs, labels, wait=False)
+
+    def run(self, namespace: str, flow: str, inputs: Mapping[str, str]) -> Document:
+        """A new execution, when it has ended."""
+        return self._create(namespace, flow, inputs, {}, wait=True)
+
+    def execution(self, execution_id: str) -> Document:
+        """The execution now: `state.current`, `taskRunList`."""
+        found: Document = self._ask("GET", f"{API}/executions/{execution_id}").json()
+        return found
+
+    def executions(self, **filters: str) -> list[Document]:
+        """Executions, the newest first; `filters` are fields and what they have to equal, such as flowId."""
+        equal = {f"filters[{name}][EQUALS]": value for name, value in filters.items()}
+        return self._all("/executions/search", {**equal, "sort": "state.startDate:desc"})
+
+    def kill(self, execution_id: str) -> None:
+        """Ask for the end of an execution and of those that it started."""
+        self._ask("DELETE", f"{API}/executions/{execution_id}/actions/kill")
+
+    def logs(self, execution_id: str) -> list[Document]:
+        """The execution's log, oldest first: `timestamp`, `level`, `taskId`, `message`."""
+        found: list[Document] = self._ask("GET", f"{API}/logs/{execution_id}").json()
+        return sorted(found, key=lambda line: line["timestamp"])
+
+    def outputs(self, execution_id: str) -> Document:
+        """The flow's outputs."""
+        found: Document = self._ask("GET", f"{API}/outputs/executions/{execution_id}").json()
+        return found
+
+    def triggers(self) -> list[Document]:
+        """Schedules and other triggers: `flowId`, `triggerId`, `nextExecutionDate`."""
+        return self._all("/triggers/search", {})
+
+    def _create(
+        self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str], *, wait: bool
+    ) -> Document:
+        created: Document = self._ask(
+            "POST",
+            f"{API}/executions/{namespace}/{flow}",
+            params={"wait": str(wait).lower(), "labels": [f"{name}:{value}" for name, value in labels.items()]},
+            files={name: (None, value) for name, value in inputs.items()} or None,
+            timeout=None if wait else TIMEOUT_SECONDS,
+        ).json()
+        return created
+
+    def _all(self, path: str, params: Mapping[str, str]) -> list[Document]:
+        found: list[Document] = []
+        for page in range(1, 1_000_000):
+            answer = self._ask("GET", API + path, params={**params, "page": str(page), "size": str(PAGE)}).json()
+            found += answer["results"]
+            if len(found) >= answer["total"] or not answer["results"]:
+                break
+        return found
+
+    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise KestraUnreachable(f"Kestra at {self._http.base_url} does not answer: {error}.") from error
+        if answer.is_error:
+            raise KestraRefused(f"Kestra refuses {method} {path}: {_message(answer)}", answer.status_code)
+        return answer
+
+
+_YAML = {"Content-Type": "application/x-yaml"}
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {answer.status_code}"
