@@ -5,18 +5,21 @@ and talks to AWS, or to what `AWS_ENDPOINT_URL` names. Exit codes: 0 it happened
 why; 2 wrong usage; 128 + n after signal n, with the cluster ended.
 """
 
+import json
 import os
 import sys
 import uuid
+from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import boto3
 import typer
 from botocore.config import Config
 
-from drydock_driver import credentials, platform_config, steps
+from drydock_driver import credentials, platform_config, prices, steps
 from drydock_driver.cluster import JobRun
 from drydock_driver.emr_api import Emr
 from drydock_driver.errors import DriverError, UsageError, aws_errors
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+J = TypeVar("J")
 INTERRUPTION = Interruption()
 REPORTER = Reporter(Output.TEXT)
 
@@ -58,13 +62,19 @@ RunIdOption = Annotated[
     typer.Option("--run-id", help="The same id finds the same cluster again; a new one if not given."),
 ]
 ClusterOption = Annotated[str, typer.Option("--cluster", help="The cluster's id.")]
-ActionOption = Annotated[ActionOnFailure, typer.Option("--action-on-failure", help="What EMR does when it fails.")]
-ArgsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="After `--`: the step's command, such as spark-submit …; {application_uri} and its like are filled in."
+SettingsOption = Annotated[
+    str,
+    typer.Option(
+        "--cluster-settings",
+        help="What this run wants otherwise than the platform, as a JSON object: core_count, instance_type, "
+        "release_label, applications, bootstrap_actions, configurations. A value of null is none.",
     ),
 ]
+ActionOption = Annotated[ActionOnFailure, typer.Option("--action-on-failure", help="What EMR does when it fails.")]
+_ARGS = typer.Argument(
+    help="After `--`: the step's command, such as spark-submit …; {application_uri} and its like are filled in."
+)
+ArgsArgument = Annotated[list[str], _ARGS]
 ReadyOption = Annotated[float, typer.Option("--ready-timeout-seconds", min=1, help="For the cluster to start.")]
 StepOption = Annotated[float, typer.Option("--step-timeout-seconds", min=1, help="For the steps to end.")]
 UnreachableOption = Annotated[
@@ -92,14 +102,15 @@ def create(
     job: JobOption,
     day: DateOption,
     run_id: RunIdOption = None,
+    cluster_settings: SettingsOption = "{}",
     role_arn: RoleOption = None,
     output: OutputOption = Output.TEXT,
     ready_timeout_seconds: ReadyOption = 1800,
     unreachable_seconds: UnreachableOption = 120,
 ) -> None:
     """Create a cluster and wait until it takes steps. One that fails to, or an interrupted wait, ends the cluster."""
-    run = _job_run(job, day, run_id)
-    it = _driver(config, role_arn, output, Limits(unreachable_seconds, ready_timeout_seconds))
+    run, wishes = _job_run(job, day, run_id), _json(cluster_settings, "--cluster-settings", dict)
+    it = _driver(config, role_arn, output, Limits(unreachable_seconds, ready_timeout_seconds), wishes)
     cluster, adopted = it.create(run)
     it.reporter.result(**cluster.document(), adopted=adopted)
 
@@ -109,7 +120,10 @@ def submit(
     config: ConfigOption,
     cluster: ClusterOption,
     name: Annotated[str, typer.Option("--name", help="The step's name.")],
-    args: ArgsArgument,
+    args: Annotated[list[str] | None, _ARGS] = None,
+    args_json: Annotated[
+        str | None, typer.Option("--args-json", help="The step's command as a JSON list, in place of words after `--`.")
+    ] = None,
     action_on_failure: ActionOption = ActionOnFailure.CANCEL_AND_WAIT,
     verbatim: VerbatimOption = False,
     role_arn: RoleOption = None,
@@ -120,8 +134,9 @@ def submit(
 
     A step of that name and command that the cluster has already is returned, and none submitted.
     """
+    words = _words(args, args_json)
     it = _driver(config, role_arn, output, Limits(unreachable_seconds))
-    command = args if verbatim else _expanded(it.platform, args)
+    command = words if verbatim else _expanded(it.platform, words)
     step_id, adopted = it.submit(cluster, name, command, action_on_failure.value)
     it.reporter.result(cluster_id=cluster, step_id=step_id, adopted=adopted)
 
@@ -137,6 +152,9 @@ def wait(
     unreachable_seconds: UnreachableOption = 120,
     late_logs_seconds: LateLogsOption = LATE_LOGS_SECONDS,
     stderr: StderrOption = False,
+    end_cluster_on_signal: Annotated[
+        bool, typer.Option("--end-cluster-on-signal", help="Who ends this wait ends the cluster with it.")
+    ] = False,
 ) -> None:
     """Wait for steps and show their output; fail when one of them is not COMPLETED. The cluster stays as it is."""
     limits = Limits(unreachable_seconds, step_seconds=step_timeout_seconds, late_logs_seconds=late_logs_seconds)
@@ -146,25 +164,39 @@ def wait(
     if not step_ids:
         raise UsageError(f"Cluster {cluster} has no steps to wait for.")
     logs = [it.logs(found, step_id, stderr_too=stderr) for step_id in step_ids]
-    done = it.wait_for_steps(cluster, logs)
+    with it.ended_if_interrupted(cluster) if end_cluster_on_signal else nullcontext():
+        done = it.wait_for_steps(cluster, logs)
     for ended, log in zip(done, logs, strict=True):
         # A cluster that stays costs money while somebody waits: what a failed step said last is worth it.
         it.finish_logs(log, ended, wait=ended.state != "COMPLETED")
-    it.reporter.result(cluster_id=cluster, steps=[ended.document() for ended in done])
+    told: list[dict[str, Any]] = [
+        {**ended.document(), "logs": f"{log.folder}/", "told": log.told} for ended, log in zip(done, logs, strict=True)
+    ]
+    it.reporter.result(cluster_id=cluster, steps=told)
     steps.check(done, cluster)
 
 
 @app.command()
 def terminate(
     config: ConfigOption,
-    cluster: ClusterOption,
+    cluster: Annotated[str | None, typer.Option("--cluster", help="The cluster's id; or name its run.")] = None,
+    job: Annotated[str | None, typer.Option("--job", help="Of the run whose clusters are to end.")] = None,
+    day: Annotated[str | None, typer.Option("--date", help="The day of that run, YYYY-MM-DD.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="That run's id.")] = None,
+    cluster_settings: SettingsOption = "{}",
     role_arn: RoleOption = None,
     output: OutputOption = Output.TEXT,
     unreachable_seconds: UnreachableOption = 120,
 ) -> None:
-    """End a cluster and wait until it is gone."""
-    it = _driver(config, role_arn, output, Limits(unreachable_seconds))
-    it.reporter.result(**it.terminate(cluster).document())
+    """End a cluster, or all of a run, and wait until it is gone; what it has cost, roughly. A run may have none."""
+    run, wishes = _ended_run(cluster, job, day, run_id), _json(cluster_settings, "--cluster-settings", dict)
+    it = _driver(config, role_arn, output, Limits(unreachable_seconds), wishes)
+    ended = it.end(run) if run is not None else [it.terminate(str(cluster))]
+    if not ended:
+        it.reporter.result(cluster_id=None, state=None)
+        return
+    cost = prices.estimate(it.platform, ended[0].created_at, ended[0].ended_at)
+    it.reporter.result(**ended[0].document(), cost_estimate_usd=cost)
 
 
 @app.command()
@@ -232,13 +264,22 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _driver(config: str, role_arn: str | None, output: Output, limits: Limits | None = None) -> Driver:
-    """Everything a verb works with. The configuration is read with ambient credentials unless the role is given."""
+def _driver(
+    config: str,
+    role_arn: str | None,
+    output: Output,
+    limits: Limits | None = None,
+    wishes: Mapping[str, Any] | None = None,
+) -> Driver:
+    """Everything a verb works with. The configuration is read with ambient credentials unless the role is given.
+
+    `wishes` are what the run's cluster is to have otherwise than the platform's.
+    """
     REPORTER.output = output
     session = credentials.ambient_session()
     if role_arn is not None:
         session = credentials.session_of_role(role_arn, session)
-    platform = platform_config.load(_s3(session), config)
+    platform = platform_config.load(_s3(session), config).changed(wishes or {})
     if role_arn is None:
         session = credentials.session_of_role(platform.kestra_role_arn, session)
     emr = Emr(session, platform.region, INTERRUPTION.wait)
@@ -274,6 +315,34 @@ def _job_run(job: str, day: str, run_id: str | None) -> JobRun:
     if parsed.isoformat() != day:  # fromisoformat also reads 20260131 and 2026-W05-6
         raise UsageError(f"`{day}` is no date; expected YYYY-MM-DD.")
     return JobRun(job, parsed, run_id or uuid.uuid4().hex[:8])
+
+
+def _ended_run(cluster: str | None, job: str | None, day: str | None, run_id: str | None) -> JobRun | None:
+    """The run that is named; None when it is a cluster."""
+    named = [each for each in (job, day, run_id) if each is not None]
+    if (cluster is not None) == bool(named) or len(named) not in (0, 3):
+        raise UsageError("Name what is to end: either --cluster, or --job, --date and --run-id.")
+    return None if job is None or day is None else _job_run(job, day, run_id)
+
+
+def _words(args: list[str] | None, args_json: str | None) -> list[str]:
+    """The step's command, given in one of two ways."""
+    if bool(args) == (args_json is not None):
+        raise UsageError("Give the step's command once: as words after `--`, or by --args-json.")
+    words = args or _json(str(args_json), "--args-json", list)
+    if not words or not all(isinstance(word, str) for word in words):
+        raise UsageError(f'--args-json is `{args_json}`; expected a list of words, such as ["true"].')
+    return list(words)
+
+
+def _json(text: str, option: str, kind: type[J]) -> J:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{option} is no JSON: {error}.") from error
+    if not isinstance(value, kind):
+        raise UsageError(f"{option} is `{text}`; expected a JSON {'object' if kind is dict else 'list'}.")
+    return value
 
 
 def _expanded(platform: Platform, args: list[str], **more: str) -> list[str]:

@@ -77,6 +77,7 @@ def create(
 
 def request(platform: Platform, run: JobRun, tags: dict[str, str]) -> dict[str, Any]:
     """The `RunJobFlow` of the run: one master, `core_count` core nodes, alive until it is told to end or is idle."""
+    cores = platform.core_count
     return {
         "Name": run.cluster_name(platform),
         "LogUri": f"{platform.log_uri}/",
@@ -96,7 +97,8 @@ def request(platform: Platform, run: JobRun, tags: dict[str, str]) -> dict[str, 
         "Instances": {
             "InstanceGroups": [
                 _instance_group("Master", "MASTER", platform.master_instance_type, 1),
-                _instance_group("Core", "CORE", platform.core_instance_type, platform.core_count),
+                # A cluster of one node has no other group: EMR takes no group of none.
+                *([_instance_group("Core", "CORE", platform.core_instance_type, cores)] if cores else []),
             ],
             "Ec2SubnetId": platform.subnet_id,
             "EmrManagedMasterSecurityGroup": platform.master_security_group,

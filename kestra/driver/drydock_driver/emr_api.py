@@ -42,6 +42,8 @@ class Cluster:
     reason: str
     log_uri: str | None
     tags: dict[str, str] = field(default_factory=dict, compare=False)
+    created_at: datetime | None = field(default=None, compare=False)
+    ended_at: datetime | None = field(default=None, compare=False)
 
     @property
     def ready(self) -> bool:
@@ -129,7 +131,7 @@ class Emr:
         with aws_errors(f"look at cluster {cluster_id}"):
             found = self._client.describe_cluster(ClusterId=cluster_id)["Cluster"]
         status = found.get("Status", {})
-        reason = status.get("StateChangeReason", {})
+        reason, timeline = status.get("StateChangeReason", {}), status.get("Timeline", {})
         return Cluster(
             id=found.get("Id", cluster_id),
             name=found.get("Name", ""),
@@ -138,6 +140,8 @@ class Emr:
             reason=reason.get("Message", ""),
             log_uri=found.get("LogUri"),
             tags={tag.get("Key", ""): tag.get("Value", "") for tag in found.get("Tags", [])},
+            created_at=timeline.get("CreationDateTime"),
+            ended_at=timeline.get("EndDateTime"),
         )
 
     def step(self, cluster_id: str, step_id: str) -> Step:

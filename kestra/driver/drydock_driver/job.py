@@ -67,6 +67,21 @@ class Driver:
         with self._ended_on_failure(cluster_id):
             return self.wait_until_ready(cluster_id), False
 
+    def end(self, run: JobRun) -> list[Cluster]:
+        """End what is active of a run, found by its name; all clusters of it, as they ended, newest first."""
+        earlier = self._earlier(run)
+        ended = [self.terminate(cluster_id) for cluster_id in earlier.active]
+        return ended + [self.terminate(each.id) for each in earlier.past]
+
+    @contextmanager
+    def ended_if_interrupted(self, cluster_id: str) -> Iterator[None]:
+        """End the cluster when a signal comes. Cannot it be ended, one sentence tells of both."""
+        try:
+            yield
+        except Interrupted:
+            with self._ended_on_failure(cluster_id):
+                raise
+
     def run(self, run: JobRun, args: Sequence[str], action_on_failure: str, *, stderr_too: bool) -> dict[str, Any]:
         """Run one step on a cluster of its own; ids and states. Whatever happens, the cluster is ended.
 

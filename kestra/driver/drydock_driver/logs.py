@@ -6,11 +6,12 @@ bounded, whatever a step prints.
 """
 
 import gzip
+import json
 import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -57,6 +58,9 @@ class StepLogs:
         """`stderr_too` follows stderr like stdout; otherwise its end is shown when the step has failed."""
         self.folder = S3Uri.parse(log_uri) / f"{cluster_id}/steps/{step_id}"
         self.step_id = step_id
+        self.told: dict[str, Any] | None = (
+            None  # what the step says of itself: stdout's last line that is a JSON object
+        )
         self._s3 = s3
         self._reporter = reporter
         self._followed = [_Followed(name) for name in (("stdout", "stderr") if stderr_too else ("stdout",))]
@@ -134,6 +138,7 @@ class StepLogs:
                     is_complete = line.endswith("\n") or len(line) == LINE_CHARACTERS
                     if number >= stream.shown_lines and (is_complete or whole):
                         self._reporter.log(self.step_id, stream.name, line.removesuffix("\n"))
+                        self._note(stream.name, line)
                         stream.shown_lines = number + 1
                 stream.etag = log.etag
         except (AwsUnreachable, AwsRefused) as error:
@@ -146,6 +151,11 @@ class StepLogs:
                     self._reporter.log(self.step_id, name, line.removesuffix("\n"))
         except (AwsUnreachable, AwsRefused) as error:
             self._tell_refusal(error)
+
+    def _note(self, stream: str, line: str) -> None:
+        if stream == "stdout" and line.startswith("{"):
+            with suppress(ValueError):
+                self.told = json.loads(line)
 
     def _tell_refusal(self, error: AwsUnreachable | AwsRefused) -> None:
         if isinstance(error, AwsRefused) and not self._refusal_told:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from drydock_driver.errors import PlatformConfigError, UsageError, aws_errors
@@ -12,6 +13,14 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 FORMAT = 1
+WISHES: dict[str, type] = {
+    "core_count": int,
+    "instance_type": str,
+    "release_label": str,
+    "applications": list,
+    "bootstrap_actions": list,
+    "configurations": list,
+}
 T = TypeVar("T")
 # `${name}` is the shell's, and braces around anything but a lower-case name are somebody's JSON.
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z_]+)\}")
@@ -42,6 +51,39 @@ class Platform:
     configurations: tuple[dict[str, Any], ...]
     tags: dict[str, str]
     idle_timeout_seconds: int
+
+    def changed(self, wishes: Mapping[str, Any]) -> "Platform":
+        """The platform as one run wants its cluster; a wish that is None is none.
+
+        Wishes are those of `WISHES`; an `instance_type` is of all nodes. `bootstrap_actions` and `configurations` have
+        the form that they have in the configuration, and an action's path and arguments may hold `{application_uri}`
+        and its like. Raises UsageError for any other wish, or one of another type.
+        """
+        given: dict[str, Any] = {name: value for name, value in wishes.items() if value is not None}
+        for name, value in given.items():
+            if name not in WISHES:
+                raise UsageError(f"A cluster has no setting `{name}`; known are {', '.join(sorted(WISHES))}.")
+            if not isinstance(value, WISHES[name]) or isinstance(value, bool):
+                raise UsageError(f"The setting `{name}` is {value!r}; expected a {WISHES[name].__name__}.")
+        if (of_all := given.pop("instance_type", None)) is not None:
+            given |= {"master_instance_type": of_all, "core_instance_type": of_all}
+        if given.get("core_count", 1) < 0:
+            raise UsageError(f"The setting `core_count` is {given['core_count']}; a cluster has none or more.")
+        actions = given.pop("bootstrap_actions", None)
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        changed = replace(self, **fields)
+        return changed if actions is None else replace(changed, bootstrap_actions=tuple(map(self._action, actions)))
+
+    def _action(self, of: Any) -> dict[str, Any]:
+        if not isinstance(of, dict) or not isinstance(of.get("name"), str) or not isinstance(of.get("path"), str):
+            raise UsageError(
+                f"A bootstrap action is {of!r}; expected an object with `name`, `path` and, perhaps, `args`."
+            )
+        return {
+            "name": of["name"],
+            "path": self.expand(of["path"]),
+            "args": [self.expand(a) for a in of.get("args", [])],
+        }
 
     def expand(self, argument: str, **more: str) -> str:
         """Replace `{application_uri}` and its like in a step's argument.

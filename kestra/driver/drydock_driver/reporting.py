@@ -3,6 +3,7 @@
     --output text    news, the step's lines and the result's ids on stdout; failures on stderr
     --output json    the result alone on stdout, one JSON document; everything else on stderr
     --output events  everything on stdout, one JSON document a line, for a program that shows progress
+    --output kestra  as text, and the result as a line that Kestra takes for the task's outputs
 
 Whoever reads may be gone: an orchestrator that kills a task closes its pipes first. No write ever fails.
 """
@@ -23,6 +24,11 @@ class Output(StrEnum):
     TEXT = "text"
     JSON = "json"
     EVENTS = "events"
+    KESTRA = "kestra"
+
+    @property
+    def is_for_people(self) -> bool:
+        return self in (Output.TEXT, Output.KESTRA)
 
 
 class Reporter:
@@ -49,7 +55,7 @@ class Reporter:
 
     def log(self, step_id: str, stream: str, line: str) -> None:
         """A line that a step wrote."""
-        if self.output is Output.TEXT:
+        if self.output.is_for_people:
             _write(sys.stdout if stream == "stdout" else sys.stderr, f"  {stream} | {line}")
         else:
             self._emit("log", f"  {stream} | {line}", step_id=step_id, stream=stream, line=line)
@@ -67,6 +73,8 @@ class Reporter:
             _write(sys.stdout, "  ".join(parts))
         elif self.output is Output.JSON:
             _write(sys.stdout, json.dumps(document, indent=2))
+        elif self.output is Output.KESTRA:
+            _write(sys.stdout, f"::{json.dumps({'outputs': document})}::")
         else:
             self._emit("result", "", **document)
 
@@ -75,7 +83,7 @@ class Reporter:
             _write(sys.stdout, json.dumps({"event": event, **fields}))
         else:
             now = datetime.now(UTC).strftime("%H:%M:%S")
-            _write(sys.stdout if self.output is Output.TEXT else sys.stderr, f"{now} {text}")
+            _write(sys.stdout if self.output.is_for_people else sys.stderr, f"{now} {text}")
 
 
 def _because(reason: str) -> str:

@@ -1,0 +1,27 @@
+"""What a cluster costs on AWS, roughly: on-demand list prices of instances and EMR's own, in US dollars an hour.
+
+EMR bills each instance by the second, at least a minute, from the request for the cluster to its end (EMR FAQs,
+«Billing»). Disks, S3 and data transfer are not counted.
+"""
+
+from datetime import datetime
+
+from drydock_driver.platform_config import Platform
+
+AS_OF = "2025-01"
+REGION = "us-east-1"
+USD_AN_HOUR = {  # EC2, EMR
+    "m5.xlarge": (0.192, 0.048),
+    "m5.2xlarge": (0.384, 0.096),
+    "m5.4xlarge": (0.768, 0.192),
+}
+LEAST_SECONDS = 60
+
+
+def estimate(platform: Platform, created_at: datetime | None, ended_at: datetime | None) -> float | None:
+    """What such a cluster costs that lived so long, to the cent's hundredth; None when that is not known here."""
+    types = [platform.master_instance_type, *[platform.core_instance_type] * platform.core_count]
+    if platform.region != REGION or created_at is None or ended_at is None or not USD_AN_HOUR.keys() >= set(types):
+        return None
+    hours = max((ended_at - created_at).total_seconds(), LEAST_SECONDS) / 3600
+    return round(hours * sum(sum(USD_AN_HOUR[each]) for each in types), 4)
