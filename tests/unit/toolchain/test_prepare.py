@@ -69,10 +69,10 @@ def leave(monkeypatch: pytest.MonkeyPatch, gigabytes: float) -> None:
 
 
 def test_a_first_set_up_asks_for_what_a_first_up_needs_after_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    leave(monkeypatch, 5.9)
-    with pytest.raises(SetupError, match=r"has 5\.90 GB left; 6\.00 GB are needed"):
+    leave(monkeypatch, 6.4)
+    with pytest.raises(SetupError, match=r"has 6\.40 GB left; 6\.5\d GB are needed"):
         look(tmp_path, EVERYTHING)
-    leave(monkeypatch, 6)
+    leave(monkeypatch, 6.6)
     look(tmp_path, EVERYTHING)
 
 
