@@ -23,7 +23,7 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def jar_versions(wanted: jars.JarSet = jars.SPARK) -> dict[str, str]:
-    return {jar.artifact: jar.version for jar in jars.locked(wanted)}
+    return {jar.artifact: jar.version for jar in wanted.locked()}
 
 
 def test_what_emr_reports_is_what_runs():
@@ -51,26 +51,26 @@ def test_delta_is_the_release_s_and_built_for_its_scala():
 
 
 def test_every_module_of_the_sdk_has_one_version():
-    found = {jar.version for jar in jars.locked(jars.SPARK) if jar.group == "software.amazon.awssdk"}
+    found = {jar.version for jar in jars.SPARK.locked() if jar.group == "software.amazon.awssdk"}
     assert found == {VERSIONS["jars"]["aws_sdk"]}
     assert jar_versions()["analyticsaccelerator-s3"] == VERSIONS["jars"]["analytics_accelerator"]
 
 
 @pytest.mark.parametrize("wanted", jars.SETS, ids=lambda it: it.name)
 def test_no_jar_is_locked_twice(wanted):
-    locked = jars.locked(wanted)
+    locked = wanted.locked()
     assert len({(jar.group, jar.artifact) for jar in locked}) == len(locked)
 
 
 def test_no_two_jars_of_all_sets_have_one_name():
     """They lie in one folder."""
-    found = {(jar.file_name, jar.sha256) for wanted in jars.SETS for jar in jars.locked(wanted)}
+    found = {(jar.file_name, jar.sha256) for wanted in jars.SETS for jar in wanted.locked()}
     assert len({name for name, _ in found}) == len(found)
 
 
 def test_the_engine_is_of_one_version_of_kestra():
     tools = {"kotlp"}  # has versions of its own
-    ours = (jar for jar in jars.locked(jars.ENGINE) if jar.group == "io.kestra" and jar.artifact not in tools)
+    ours = (jar for jar in jars.ENGINE.locked() if jar.group == "io.kestra" and jar.artifact not in tools)
     found = {jar.version for jar in ours}
     assert found == {VERSIONS["kestra"]["version"]}
 

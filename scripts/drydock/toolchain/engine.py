@@ -43,7 +43,7 @@ def compile_jar(paths: settings.Paths, progress: Callable[[str], None]) -> str:
     paths.engine.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="drydock-") as scratch:
         classes, compiler = Path(scratch), _joined(paths, jars.ENGINE_COMPILER)
-        command = [_java(paths), "-XX:TieredStopAtLevel=1", "-cp", compiler, COMPILER, *OPTIONS]
+        command = [java.ENGINE.program(paths), "-XX:TieredStopAtLevel=1", "-cp", compiler, COMPILER, *OPTIONS]
         command += ["-cp", _joined(paths, jars.ENGINE), "-processorpath", compiler, "-d", scratch, str(SOURCE)]
         programs.run(command, f"Compiling {SOURCE.relative_to(settings.REPOSITORY)}")
         for file in SOURCE.rglob("*"):
@@ -122,15 +122,11 @@ def environment(data: Path, flows: Path, port: int, password_file: Path) -> dict
 def _command(paths: settings.Paths) -> list[str]:
     opened = [word for package in OPENED for word in ("--add-opens", f"{package}=ALL-UNNAMED")]
     class_path = os.pathsep.join([str(_jar(paths)), _joined(paths, jars.ENGINE)])
-    return [_java(paths), *JVM, *opened, "-cp", class_path]
+    return [java.ENGINE.program(paths), *JVM, *opened, "-cp", class_path]
 
 
 def _joined(paths: settings.Paths, wanted: jars.JarSet) -> str:
-    return os.pathsep.join(str(paths.jar_cache.resolve() / jar.file_name) for jar in jars.locked(wanted))
-
-
-def _java(paths: settings.Paths) -> str:
-    return str(java.ENGINE.home(paths) / "bin" / "java")
+    return os.pathsep.join(str(paths.jar_cache.resolve() / jar.file_name) for jar in wanted.locked())
 
 
 def _jar(paths: settings.Paths) -> Path:

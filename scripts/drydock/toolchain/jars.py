@@ -59,6 +59,51 @@ class JarSet:
     def lock(self) -> Path:
         return self.folder / f"{self.name}.lock"
 
+    def locked(self) -> list[Jar]:
+        """The lock's jars, in its order."""
+        jars = []
+        for number, line in enumerate(self.lock.read_text().splitlines(), start=1):
+            text = line.split("#", 1)[0].strip()
+            if not text:
+                continue
+            coordinate, _, sha256 = text.partition(" ")
+            parts = coordinate.split(":")
+            if len(parts) != 3 or len(sha256) != 64:
+                raise SetupError(
+                    f"`{self.lock}` line {number}: expected `group:artifact:version sha256`, found `{line}`."
+                )
+            group, artifact, version = parts
+            jars.append(Jar(group, artifact, version, sha256))
+        return jars
+
+    def stamp(self, paths: settings.Paths) -> Stamp:
+        return Stamp(paths.jar_cache / f".{self.name}.stamp", fingerprint(self.lock))
+
+    def fetch(self, paths: settings.Paths, progress: Callable[[str], None]) -> str:
+        """Bring every jar of the set into `paths.jar_cache`, in parallel; those that are there and right are kept.
+
+        Says in a few words what it did. Raises SetupError when a jar cannot be had or is not what was locked.
+        """
+        jars = self.locked()
+        paths.jar_cache.mkdir(parents=True, exist_ok=True)
+        missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
+        downloads = paths.jar_cache / f".downloads-{self.name}"
+        shutil.rmtree(downloads, ignore_errors=True)
+        fetched = 0
+        with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+            try:
+                for _ in pool.map(lambda jar: _fetch_one(jar, downloads, paths.jar_cache), missing):
+                    fetched += 1
+                    progress(f"{fetched} of {len(missing)} jars")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+            finally:
+                shutil.rmtree(downloads, ignore_errors=True)
+        self.stamp(paths).write()
+        megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
+        return f"{len(jars)} jars, {megabytes:.0f} MB"
+
 
 SPARK = JarSet("spark")
 """Those of the EMR release that the pyspark wheel does not bring."""
@@ -70,54 +115,6 @@ ENGINE_COMPILER = JarSet("engine-compiler")
 """What our own part of the engine is compiled with, beside the engine's jars."""
 
 SETS = (SPARK, ENGINE, ENGINE_COMPILER)
-
-
-def locked(wanted: JarSet) -> list[Jar]:
-    """The lock's jars, in its order."""
-    jars = []
-    for number, line in enumerate(wanted.lock.read_text().splitlines(), start=1):
-        text = line.split("#", 1)[0].strip()
-        if not text:
-            continue
-        coordinate, _, sha256 = text.partition(" ")
-        parts = coordinate.split(":")
-        if len(parts) != 3 or len(sha256) != 64:
-            raise SetupError(
-                f"`{wanted.lock}` line {number}: expected `group:artifact:version sha256`, found `{line}`."
-            )
-        group, artifact, version = parts
-        jars.append(Jar(group, artifact, version, sha256))
-    return jars
-
-
-def stamp(paths: settings.Paths, wanted: JarSet) -> Stamp:
-    return Stamp(paths.jar_cache / f".{wanted.name}.stamp", fingerprint(wanted.lock))
-
-
-def fetch(paths: settings.Paths, wanted: JarSet, progress: Callable[[str], None]) -> str:
-    """Bring every jar of the set into `paths.jar_cache`, in parallel; those that are there and right are kept.
-
-    Says in a few words what it did. Raises SetupError when a jar cannot be had or is not what was locked.
-    """
-    jars = locked(wanted)
-    paths.jar_cache.mkdir(parents=True, exist_ok=True)
-    missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
-    downloads = paths.jar_cache / f".downloads-{wanted.name}"
-    shutil.rmtree(downloads, ignore_errors=True)
-    fetched = 0
-    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        try:
-            for _ in pool.map(lambda jar: _fetch_one(jar, downloads, paths.jar_cache), missing):
-                fetched += 1
-                progress(f"{fetched} of {len(missing)} jars")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            shutil.rmtree(downloads, ignore_errors=True)
-    stamp(paths, wanted).write()
-    megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
-    return f"{len(jars)} jars, {megabytes:.0f} MB"
 
 
 def _is_right(file: Path, jar: Jar) -> bool:

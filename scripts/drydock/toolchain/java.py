@@ -50,6 +50,10 @@ class Java:
             raise SetupError(f"The Java that was set up, `{home}`, is gone. Run `make setup`.")
         return home
 
+    def program(self, paths: settings.Paths) -> str:
+        """The `java` of that JAVA_HOME. Raises SetupError as `home` does."""
+        return str(self.home(paths) / "bin" / "java")
+
     def identity(self, paths: settings.Paths) -> str:
         """What changes when the Java does: its folder and its `release` file."""
         try:

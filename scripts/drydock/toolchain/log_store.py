@@ -29,7 +29,7 @@ def compile_jar(paths: settings.Paths, progress: Callable[[str], None]) -> str:
     jars = ":".join(str(jar) for jar in sorted((paths.spark_home / "jars").glob("*.jar")))
     paths.log_store.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="drydock-") as scratch:
-        compiler = [str(java.SPARK.home(paths) / "bin" / "java"), "-XX:TieredStopAtLevel=1", "-cp", jars]
+        compiler = [java.SPARK.program(paths), "-XX:TieredStopAtLevel=1", "-cp", jars]
         compiler += ["scala.tools.nsc.Main", "-usejavacp", *OPTIONS, "-d", scratch, str(SOURCE)]
         programs.run(compiler, f"Compiling {SOURCE.relative_to(settings.REPOSITORY)}")
         classes = Path(scratch).rglob("*.class")

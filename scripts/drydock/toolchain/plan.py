@@ -43,16 +43,6 @@ def _environment(name: str, title: str, megabytes: int) -> Step:
     return Step(name, title, stamp, run, needs=("uv",), megabytes=megabytes)
 
 
-def _jars(name: str, title: str, wanted: jars.JarSet, megabytes: int) -> Step:
-    def stamp(paths: settings.Paths) -> Stamp:
-        return jars.stamp(paths, wanted)
-
-    def run(paths: settings.Paths, progress: Progress) -> str:
-        return jars.fetch(paths, wanted, progress)
-
-    return Step(name, title, stamp, run, megabytes=megabytes)
-
-
 # The first two are made by `scripts/prepare.py`: the rest runs in the environment that they make.
 FOUNDATION = (
     Step("uv", "uv", environments.uv_stamp, environments.fetch_uv, megabytes=50),
@@ -62,9 +52,9 @@ STEPS = (
     Step("terraform", "Terraform", terraform.stamp, terraform.check),
     Step("java", "Java", java.SPARK.stamp, java.SPARK.provide, megabytes=200),
     Step("engine java", "Java for Kestra", java.ENGINE.stamp, java.ENGINE.provide, megabytes=200),
-    _jars("jars", "Spark's jars", jars.SPARK, megabytes=100),
-    _jars("engine jars", "Kestra's jars", jars.ENGINE, megabytes=110),
-    _jars("engine compiler", "Kestra's compiler", jars.ENGINE_COMPILER, megabytes=15),
+    Step("jars", "Spark's jars", jars.SPARK.stamp, jars.SPARK.fetch, megabytes=100),
+    Step("engine jars", "Kestra's jars", jars.ENGINE.stamp, jars.ENGINE.fetch, megabytes=110),
+    Step("engine compiler", "Kestra's compiler", jars.ENGINE_COMPILER.stamp, jars.ENGINE_COMPILER.fetch, megabytes=15),
     _environment("spark", "Spark and the jobs' packages", megabytes=700),
     _environment("gateway", "LocalStack", megabytes=350),
     Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download, megabytes=100),

@@ -42,7 +42,7 @@ def assemble(paths: settings.Paths, progress: Callable[[str], None]) -> str:
         for artifact in REPLACED:
             for file in (home / "jars").glob(f"{artifact}-*.jar"):
                 file.unlink()
-        for jar in jars.locked(jars.SPARK):
+        for jar in jars.SPARK.locked():
             _link_or_copy(str(paths.jar_cache / jar.file_name), str(home / "jars" / jar.file_name))
         # An AppCDS archive is only taken up when every folder on the class path is empty, and this one always is there.
         (home / "conf").mkdir()

@@ -78,20 +78,20 @@ def cached(paths: settings.Paths) -> dict[str, bytes]:
 
 def test_every_locked_jar_arrives_and_is_counted(repository: Repository, wanted: jars.JarSet, paths: settings.Paths):
     news: list[str] = []
-    jars.fetch(paths, wanted, news.append)
+    wanted.fetch(paths, news.append)
     assert cached(paths) == {f"{name}-1.0.jar": content for name, content in ARTIFACTS.items()}
     assert news == ["1 of 3 jars", "2 of 3 jars", "3 of 3 jars"]
-    assert jars.stamp(paths, wanted).matches
+    assert wanted.stamp(paths).matches
 
 
 def test_only_what_is_missing_or_damaged_is_fetched_again(
     repository: Repository, wanted: jars.JarSet, paths: settings.Paths
 ):
-    jars.fetch(paths, wanted, lambda _: None)
+    wanted.fetch(paths, lambda _: None)
     repository.requests.clear()
     (paths.jar_cache / "one-1.0.jar").unlink()
     (paths.jar_cache / "two-1.0.jar").write_bytes(b"cut o")
-    jars.fetch(paths, wanted, lambda _: None)
+    wanted.fetch(paths, lambda _: None)
     asked = {name for name in repository.requests if name.endswith(".jar")}
     assert asked == {"one-1.0.jar", "two-1.0.jar"}
     assert cached(paths)["two-1.0.jar"] == ARTIFACTS["two"]
@@ -102,9 +102,9 @@ def test_a_jar_that_is_not_what_was_locked_is_refused(
 ):
     repository.file("two").write_bytes(b"something else")
     with pytest.raises(SetupError, match=r"`org\.example:two:1\.0` is not what was locked"):
-        jars.fetch(paths, wanted, lambda _: None)
+        wanted.fetch(paths, lambda _: None)
     assert "two-1.0.jar" not in cached(paths)
-    assert not jars.stamp(paths, wanted).matches
+    assert not wanted.stamp(paths).matches
 
 
 def test_a_jar_that_cannot_be_had_is_named_after_three_attempts(
@@ -112,7 +112,7 @@ def test_a_jar_that_cannot_be_had_is_named_after_three_attempts(
 ):
     repository.file("three").unlink()
     with pytest.raises(SetupError, match=r"`org\.example:three:1\.0` could not be fetched, tried 3 times.*make setup"):
-        jars.fetch(paths, wanted, lambda _: None)
+        wanted.fetch(paths, lambda _: None)
     assert repository.requests.count("three-1.0.jar") == 3
     assert not list(paths.jar_cache.glob(".downloads*"))
 
@@ -121,4 +121,4 @@ def test_a_jar_that_cannot_be_had_is_named_after_three_attempts(
 def test_a_line_that_is_no_lock_is_named(wanted: jars.JarSet, line: str):
     wanted.lock.write_text(f"# made by hand\n{line}\n")
     with pytest.raises(SetupError, match="line 2: expected `group:artifact:version sha256`"):
-        jars.locked(wanted)
+        wanted.locked()

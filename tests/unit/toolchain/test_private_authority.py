@@ -75,7 +75,7 @@ def as_in_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_it_nothing_is_fetched(repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     as_in_set_up(monkeypatch)
     with pytest.raises(SetupError, match="could not be fetched"):
-        jars.fetch(settings.Paths(tmp_path / "home"), jars.JarSet("some", tmp_path), lambda _: None)
+        jars.JarSet("some", tmp_path).fetch(settings.Paths(tmp_path / "home"), lambda _: None)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -85,7 +85,7 @@ def test_jars_are_fetched(
     monkeypatch.setenv(name, str(authority))
     as_in_set_up(monkeypatch)
     paths = settings.Paths(tmp_path / "home")
-    jars.fetch(paths, jars.JarSet("some", tmp_path), lambda _: None)
+    jars.JarSet("some", tmp_path).fetch(paths, lambda _: None)
     assert (paths.jar_cache / "one-1.0.jar").read_bytes() == JAR
 
 

@@ -22,7 +22,7 @@ def jar_names() -> list[str]:
 
 
 def test_spark_has_every_locked_jar_as_it_was_locked():
-    for jar in jars.locked(jars.SPARK):
+    for jar in jars.SPARK.locked():
         assert jars.sha256(spark_home.spark_home(PATHS) / "jars" / jar.file_name) == jar.sha256, jar
 
 
@@ -34,7 +34,7 @@ def test_no_hadoop_client_but_the_release_s_is_left():
 
 def test_no_locked_jar_stands_beside_another_version_of_it():
     namesakes = {"annotations-17.0.0.jar"}  # JetBrains's, not the SDK's
-    for jar in jars.locked(jars.SPARK):
+    for jar in jars.SPARK.locked():
         same = {name for name in jar_names() if re.match(rf"{re.escape(jar.artifact)}-\d", name)}
         assert same - namesakes == {jar.file_name}
 
