@@ -162,7 +162,11 @@ def running_platform() -> Iterator[Platform]:
     """A platform in a home and at ports of its own, for as long as the context lasts."""
     with second_home() as paths:
         ports = free_ports()
-        variables = {"DRYDOCK_HOME": str(paths.home), "DRYDOCK_PORT_OFFSET": str(ports.offset)}
+        variables = {
+            "DRYDOCK_HOME": str(paths.home),
+            "DRYDOCK_PORT_OFFSET": str(ports.offset),
+            "DRYDOCK_SCHEDULES": "off",
+        }
         drydock = [sys.executable, "-m", "drydock.cli"]
         try:
             subprocess.run([*drydock, "local-up"], env={**os.environ, **variables}, check=True, stdout=sys.stderr)

@@ -2,8 +2,8 @@
 
 1. Host and Origin have to be ours. A web page the user visits can make his browser send requests to loopback, under a
    name of its own (DNS rebinding) or from its own origin; neither gets further.
-2. Internal paths: LocalStack's health and info may be read by anybody, service sessions are for the control plane, all
-   others are closed.
+2. Internal paths: LocalStack's health and info may be read by anybody, service sessions are for the control plane, the
+   orchestrator's credentials for its host, all others are closed.
 3. Every other request is authenticated. From here on `context.principal` says who asks; that is what authorisation
    has to start from, in `handlers.serve_custom_service_request_handlers`, where requests are parsed as well.
 4. EMR's requests go to the control plane.
@@ -19,7 +19,7 @@ from localstack.aws.api import RequestContext
 from localstack.aws.chain import HandlerChain
 from localstack.http import Response
 
-from drydock_gateway import emr, refusals, service_sessions
+from drydock_gateway import emr, orchestrator_credentials, refusals, service_sessions
 from drydock_gateway.authentication import Authenticator
 from drydock_gateway.errors import Reason, Refused
 from drydock_gateway.refusals import Answer
@@ -45,12 +45,14 @@ class FrontDoor:
         authenticator: Authenticator,
         control_plane: emr.ControlPlane,
         sessions: service_sessions.ServiceSessions,
+        orchestrator: orchestrator_credentials.OrchestratorCredentials,
         own_hosts: frozenset[str],
         port: int,
     ) -> None:
         self._authenticator = authenticator
         self._control_plane = control_plane
         self._sessions = sessions
+        self._orchestrator = orchestrator
         self._own_hosts = LOOPBACK_NAMES | own_hosts
         self._port = port
 
@@ -109,9 +111,9 @@ class FrontDoor:
             return None
         if path == service_sessions.PATH and request.method == "POST":
             body = _body(context).read()
-            status, document = self._sessions.respond(request.header("authorization"), body)
-            headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-            return Answer(status, headers, json.dumps(document).encode(), document.get("error", ""))
+            return _document(*self._sessions.respond(request.header("authorization"), body))
+        if path == orchestrator_credentials.PATH and request.method == "GET":
+            return _document(*self._orchestrator.respond(request.header("authorization")))
         return _sentence(
             403,
             f"{request.method} {path} is closed: of the gateway's internal paths only "
@@ -176,6 +178,11 @@ def _host_name(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _document(status: int, document: dict[str, str]) -> Answer:
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return Answer(status, headers, json.dumps(document).encode(), document.get("error", ""))
 
 
 def _sentence(status: int, sentence: str) -> Answer:

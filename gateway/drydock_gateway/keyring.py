@@ -23,6 +23,11 @@ class Keyring:
             operator_secret_access_key,
         )
 
+    @property
+    def account_id(self) -> str:
+        """The operator's, which is the platform's."""
+        return self._operator.principal.account_id
+
     def find(self, access_key_id: str) -> Key | None:
         """The key of this id, or None if it was never issued, was deleted, or is inactive."""
         if access_key_id == self._operator.principal.access_key_id:

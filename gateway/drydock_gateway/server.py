@@ -27,6 +27,7 @@ from drydock_gateway.emr import ControlPlane
 from drydock_gateway.errors import ConfigurationError
 from drydock_gateway.front_door import FrontDoor
 from drydock_gateway.keyring import Keyring
+from drydock_gateway.orchestrator_credentials import OrchestratorCredentials
 from drydock_gateway.service_sessions import ServiceSessions
 from drydock_gateway.settings import Settings
 
@@ -70,6 +71,7 @@ def guard(gateway: Gateway, settings: Settings, listen: list[HostAndPort]) -> No
         Authenticator(keyring.find),
         ControlPlane(settings.emr_url, settings.gateway_secret),
         ServiceSessions(settings.gateway_secret),
+        OrchestratorCredentials(settings.orchestrator_token, keyring.account_id, settings.orchestrator_role),
         own_hosts=settings.extra_hosts | own_hosts,
         port=listen[0].port,
     )

@@ -3,6 +3,8 @@
 DRYDOCK_OPERATOR_KEY_FILE     JSON {"access_key_id": …, "secret_access_key": …}: the key of the account's owner
 DRYDOCK_GATEWAY_SECRET_FILE   text, at least 32 bytes: shared with the control plane
 DRYDOCK_EMR_URL               the control plane, http://127.0.0.1:8088
+DRYDOCK_ORCHESTRATOR_ROLE     the name of the role of the orchestrator's host, kestra-role
+DRYDOCK_ORCHESTRATOR_TOKEN_FILE   text, at least 32 bytes: what that host gets the role's credentials with
 DRYDOCK_GATEWAY_HOSTS         optional, comma-separated: names besides loopback's under which the gateway is called
 
 LocalStack reads its own variables. Those that matter, and why:
@@ -32,17 +34,20 @@ class Settings:
     operator_secret_access_key: str = field(repr=False)
     gateway_secret: str = field(repr=False)
     emr_url: str
+    orchestrator_role: str
+    orchestrator_token: str = field(repr=False)
     extra_hosts: frozenset[str]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Raises ConfigurationError, with a sentence, when something is missing or unusable."""
         key_id, secret_key = _operator_key(_file(environment, "DRYDOCK_OPERATOR_KEY_FILE"))
-        secret_file = _file(environment, "DRYDOCK_GATEWAY_SECRET_FILE")
-        secret = _text(secret_file).strip()
-        if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        gateway_secret = _secret(_file(environment, "DRYDOCK_GATEWAY_SECRET_FILE"))
+        orchestrator_token = _secret(_file(environment, "DRYDOCK_ORCHESTRATOR_TOKEN_FILE"))
+        orchestrator_role = environment.get("DRYDOCK_ORCHESTRATOR_ROLE", "")
+        if not orchestrator_role:
             raise ConfigurationError(
-                f"The secret in {secret_file} has {len(secret.encode())} bytes; it needs {MINIMUM_SECRET_BYTES}."
+                "DRYDOCK_ORCHESTRATOR_ROLE is not set; it has to be the role of the orchestrator's host, kestra-role."
             )
         emr_url = environment.get("DRYDOCK_EMR_URL", "")
         if not emr_url.startswith(("http://", "https://")):
@@ -53,8 +58,10 @@ class Settings:
         return cls(
             operator_access_key_id=key_id,
             operator_secret_access_key=secret_key,
-            gateway_secret=secret,
+            gateway_secret=gateway_secret,
             emr_url=emr_url.rstrip("/"),
+            orchestrator_role=orchestrator_role,
+            orchestrator_token=orchestrator_token,
             extra_hosts=frozenset(host.strip().lower() for host in hosts if host.strip()),
         )
 
@@ -64,6 +71,15 @@ def _file(environment: Mapping[str, str], name: str) -> Path:
     if not value:
         raise ConfigurationError(f"{name} is not set; it has to name a file that only this user can read.")
     return Path(value)
+
+
+def _secret(path: Path) -> str:
+    secret = _text(path).strip()
+    if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        raise ConfigurationError(
+            f"The secret in {path} has {len(secret.encode())} bytes; it needs {MINIMUM_SECRET_BYTES}."
+        )
+    return secret
 
 
 def _text(path: Path) -> str:

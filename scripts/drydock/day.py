@@ -1,5 +1,6 @@
-"""A day of shipments: which day, how many rows, and the jobs that make it, in their order."""
+"""A day of shipments: which day, how many rows, and the flows that make it, in their order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
@@ -16,38 +17,24 @@ RowsOption = Annotated[str, typer.Option("--rows", help=f"Raw rows; {DEFAULT_ROW
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job as the driver runs it, and what to call that while it runs and when it is done.
+class FlowRun:
+    """A flow and its inputs, and what to call that while it runs and when it is done."""
 
-    `command` may hold the driver's placeholders, filled in from platform.json.
-    """
-
-    name: str
+    flow: str
     doing: str
     did: str
-    command: tuple[str, ...]
+    inputs: Mapping[str, str]
 
 
-def jobs(day: date, rows: int) -> tuple[Job, Job]:
-    """Generation and processing of a day, each on a cluster of its own."""
-    submit = ("spark-submit", "--py-files", "{application_uri}/shipments.zip")
-    log_store = ("--jars", "{application_uri}/delta-log-store.jar")
-    generator = ("{application_uri}/data_generator.py", "--date", "{date}", "--rows", str(rows))
-    processor = ("{application_uri}/data_processor.py", "--date", "{date}", "--source", "{source_uri}")
-    return (
-        Job(
-            "data-generation",
-            f"Generating {day}",
-            f"Generated {day}",
-            (*submit, *generator, "--target", "{source_uri}"),
-        ),
-        Job(
-            "data-processing",
-            f"Processing {day}",
-            f"Processed {day}",
-            (*submit, *log_store, *processor, "--target", "{output_uri}"),
-        ),
-    )
+def generation(day: date, rows: int) -> FlowRun:
+    """The day's raw data."""
+    inputs = {"date": day.isoformat(), "rows": str(rows)}
+    return FlowRun("data_generation", f"Generating {day}", f"Generated {day}", inputs)
+
+
+def processing(day: date) -> FlowRun:
+    """The day's tables, of its raw data."""
+    return FlowRun("data_processing", f"Processing {day}", f"Processed {day}", {"date": day.isoformat()})
 
 
 def run_command(day: date, rows: int | None) -> str:

@@ -1,4 +1,4 @@
-"""The EMR driver as a child: the program that flows run, started as they start it, its events read as it goes.
+"""The EMR driver as a child: one step on a cluster of its own, outside Kestra, its events read as it goes.
 
 The child runs in a session of its own, so that a Ctrl-C reaches this process alone and is passed on once. It is always
 waited for: it ends its cluster before it ends itself.
@@ -18,11 +18,9 @@ from types import FrameType
 from typing import Any
 
 from drydock import aws, interrupts, log_files, output, settings, terraform
-from drydock.day import Job
 
 # Where things are and how to print; everything else that the driver sees is set below.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE")
-ROLE_ARN = f"arn:aws:iam::{settings.ACCOUNT_ID}:role/kestra-role"  # as in terraform/modules/iam
 # The endpoint is on this machine, and is restarted within seconds if it comes back at all.
 UNREACHABLE_SECONDS = 20
 # Nodes deliver logs every three seconds, and before a cluster has ended.
@@ -31,6 +29,16 @@ TICK_SECONDS = 1.0
 TAIL_LINES = 20
 
 Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the driver runs it, and what to call that while it runs and when it is done."""
+
+    name: str
+    doing: str
+    did: str
+    command: tuple[str, ...]
 
 
 @dataclass
@@ -70,18 +78,12 @@ class Progress:
         return ", ".join(part for part in parts if part)
 
 
-class Signals:
-    """SIGINT, SIGTERM and SIGHUP, noted, and passed on to the child there is."""
+class ChildSignals(interrupts.Signals):
+    """Signals that are passed on to the child there is."""
 
     def __init__(self) -> None:
-        self.first: int | None = None
+        super().__init__()
         self._child: subprocess.Popen[str] | None = None
-
-    @contextmanager
-    def caught(self) -> Iterator["Signals"]:
-        """Take the signals over for as long as the context lasts."""
-        with interrupts.handled_by(self._note):
-            yield self
 
     def start(self, *args: Any, **kwargs: Any) -> "subprocess.Popen[str]":
         """Start a child; a signal that comes while it starts is passed on as well."""
@@ -90,8 +92,8 @@ class Signals:
             self._child.send_signal(self.first)
         return self._child
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.first = self.first or number
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        super()._note(number, frame)
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
 
@@ -102,7 +104,7 @@ def run(
     job: Job,
     day: str,
     run_id: str,
-    signals: Signals,
+    signals: ChildSignals,
     *,
     options: Sequence[str] = (),
     listener: Callable[[Event], None] | None = None,
@@ -165,7 +167,7 @@ def _environment(paths: settings.Paths, ports: settings.Ports) -> Iterator[dict[
             **{name: os.environ[name] for name in INHERITED if os.environ.get(name)},
             **aws_environment,
             "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
-            "DRYDOCK_ROLE_ARN": ROLE_ARN,
+            "DRYDOCK_ROLE_ARN": settings.KESTRA_ROLE_ARN,
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -28,7 +28,7 @@ def env() -> None:
 
 
 def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
-    """The variables, by name. They hold the operator's key and the console's token: never print them elsewhere."""
+    """The variables, by name. They hold secrets: never print them elsewhere."""
     key = secrets.operator_key(paths)
     no_proxy = {name: os.environ[name] for name in ("NO_PROXY", "no_proxy") if name in os.environ}
     return {
@@ -37,6 +37,9 @@ def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_DEFAULT_REGION": settings.REGION,
         "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+        "KESTRA_URL": ports.kestra_url,
+        "KESTRA_USERNAME": settings.KESTRA_USERNAME,
+        "KESTRA_PASSWORD": secrets.kestra_password(paths),
         "EMR_CONSOLE_URL": f"{ports.emr_url}/?token={secrets.console_token(paths)}",
         "DRYDOCK_HOME": str(paths.home),
         **(no_proxy if any(os.environ.get(name) for name in PROXIES) else {}),

@@ -86,18 +86,32 @@ def history_server(ports: settings.Ports) -> None:
     _get(f"{ports.history_server_url}/api/v1/applications?limit=1")
 
 
+def kestra(ports: settings.Ports) -> None:
+    """It answers, which it does only once its services run and every flow is registered."""
+    _ask(f"{ports.kestra_url}/ping")
+
+
 def _get(url: str, headers: dict[str, str] | None = None) -> Any:
     """The JSON at `url`. Raises Unhealthy for everything but a 200 with JSON."""
+    answer = _ask(url, headers)
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Unhealthy(f"{url} did not answer properly: {error}") from error
+
+
+def _ask(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    """What `url` answers. Raises Unhealthy for everything but a 200."""
     try:
         # trust_env: proxies are not for loopback.
         answer = httpx.get(url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False)
         answer.raise_for_status()
-        return answer.json()
     except httpx.ConnectError:
         raise Unhealthy(f"nothing listens at {url}") from None
     except httpx.TimeoutException:
         raise Unhealthy(f"{url} has not answered within {TIMEOUT_SECONDS:.0f} s") from None
     except httpx.HTTPStatusError as error:
         raise Unhealthy(f"{url} answered {error.response.status_code}: {error.response.text[:200]}") from error
-    except (httpx.HTTPError, ValueError) as error:
+    except httpx.HTTPError as error:
         raise Unhealthy(f"{url} did not answer properly: {type(error).__name__}: {error}") from error
+    return answer

@@ -4,11 +4,28 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Self
 
 from drydock import output
 from drydock.errors import Stopped
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP, noted: for who looks whether one has come, and then brings things to an end."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+
+    @contextmanager
+    def caught(self) -> Iterator[Self]:
+        """Take the signals over for as long as the context lasts."""
+        with handled_by(self._note):
+            yield self
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.first = self.first or number
 
 
 @contextmanager

@@ -98,10 +98,20 @@ class Kestra:
         """Ask for the end of an execution and of those that it started."""
         self._ask("DELETE", f"{API}/executions/{execution_id}/actions/kill")
 
-    def logs(self, execution_id: str) -> list[Document]:
-        """The execution's log, oldest first: `timestamp`, `level`, `taskId`, `message`."""
-        found: list[Document] = self._ask("GET", f"{API}/logs/{execution_id}").json()
+    def logs(self, execution_id: str, task: str | None = None) -> list[Document]:
+        """The log of the execution, or of one of its tasks, oldest first: `timestamp`, `level`, `taskId`, `message`."""
+        of_task = {} if task is None else {"taskId": task}
+        found: list[Document] = self._ask("GET", f"{API}/logs/{execution_id}", params=of_task).json()
         return sorted(found, key=lambda line: line["timestamp"])
+
+    def last_log_line(self, execution_id: str) -> Document | None:
+        """What the execution said last, as in `logs`; what only Kestra's developers want to know left out."""
+        of_execution = {
+            "filters[executionId][EQUALS]": execution_id,
+            "filters[level][GREATER_THAN_OR_EQUAL_TO]": "INFO",
+        }
+        wanted = {**of_execution, "sort": "timestamp:desc", "size": "1"}
+        return next(iter(self._ask("GET", f"{API}/logs/search", params=wanted).json()["results"]), None)
 
     def outputs(self, execution_id: str) -> Document:
         """The flow's outputs."""
@@ -109,7 +119,7 @@ class Kestra:
         return found
 
     def triggers(self) -> list[Document]:
-        """Schedules and other triggers: `flowId`, `triggerId`, `nextExecutionDate`."""
+        """Schedules and other triggers: `flowId`, `triggerId`, `nextEvaluationDate`."""
         return self._all("/triggers/search", {})
 
     def _create(

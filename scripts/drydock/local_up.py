@@ -110,6 +110,7 @@ def _show_urls(ports: settings.Ports) -> None:
     for what, where in (
         ("AWS endpoint", ports.gateway_url),
         ("EMR console", f"{ports.emr_url}   (its login link: `make -s env`)"),
+        ("Kestra", f"{ports.kestra_url}   (its REST API; headless)"),
         ("Spark master", f"http://{settings.LOOPBACK}:{ports.node_ui(1)}"),
         ("History Server", ports.history_server_url),
     ):

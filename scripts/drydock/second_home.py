@@ -8,7 +8,7 @@ from pathlib import Path
 from drydock import ports, services, settings
 from drydock.errors import PortTaken
 
-TOOLCHAIN = ("cache", "cds", "envs", "log-store", "spark", "tools", "wheels")
+TOOLCHAIN = ("cache", "cds", "engine", "envs", "log-store", "spark", "tools", "wheels")
 OFFSETS = range(6000, 14000, 200)
 
 

@@ -61,6 +61,16 @@ class Secrets:
         return self.directory / "spark.secret"
 
     @property
+    def orchestrator_token(self) -> Path:
+        """What Kestra's host gets the credentials of its role with."""
+        return self.directory / "orchestrator.token"
+
+    @property
+    def kestra_password(self) -> Path:
+        """What opens Kestra, for `settings.KESTRA_USERNAME`."""
+        return self.directory / "kestra.password"
+
+    @property
     def console_token(self) -> Path:
         """What opens the web console."""
         return self.directory / "console.token"
@@ -75,8 +85,15 @@ def ensure(paths: settings.Paths) -> Secrets:
     paths.secrets.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     _own_and_close(paths.secrets, DIRECTORY_MODE)
     _ensure_file(secret_files.operator_key, _new_operator_key)
-    for file in (secret_files.gateway, secret_files.node, secret_files.spark, secret_files.console_token):
+    for file in (
+        secret_files.gateway,
+        secret_files.node,
+        secret_files.spark,
+        secret_files.console_token,
+    ):
         _ensure_file(file, _new_secret)
+    _ensure_file(secret_files.orchestrator_token, _new_token)
+    _ensure_file(secret_files.kestra_password, _new_kestra_password)
     return secret_files
 
 
@@ -106,6 +123,17 @@ def console_token(paths: settings.Paths) -> str:
         ) from error
 
 
+def kestra_password(paths: settings.Paths) -> str:
+    """What opens Kestra. Raises SetupError when there is none."""
+    file = Secrets(paths.secrets).kestra_password
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SetupError(
+            f"Kestra's password `{file}` cannot be read ({error.strerror}). The next `make local-up` makes it."
+        ) from error
+
+
 def access_key_id(account_id: str) -> str:
     """A new access key id of an account: 20 characters, the account encoded as in AWS's own ids.
 
@@ -126,8 +154,18 @@ def _new_operator_key() -> str:
     return json.dumps(key, indent=2) + "\n"
 
 
+def _new_token() -> str:
+    """Without a line's end: SDKs send a token's file as it is."""
+    return secrets.token_urlsafe(32)
+
+
 def _new_secret() -> str:
-    return secrets.token_urlsafe(32) + "\n"
+    return f"{_new_token()}\n"
+
+
+def _new_kestra_password() -> str:
+    """Kestra's server takes none without an upper case letter and a digit."""
+    return f"K1{_new_secret()}"
 
 
 def _ensure_file(file: Path, make: Callable[[], str]) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from drydock import health, processes, secrets, settings
+from drydock import health, processes, secrets, settings, terraform
 from drydock.ports import Listener
-from drydock.toolchain import java
+from drydock.toolchain import engine, java
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Of the caller's environment, only where things are and which authorities to trust. No proxies: services speak to each
@@ -31,6 +31,10 @@ INHERITED = (
     "AWS_CA_BUNDLE",
     "PIP_CERT",
 )
+
+FURNISHED_WAVE = 3
+"""While it warms up, Terraform makes what the platform consists of; later waves find that there."""
+ORCHESTRATOR_CREDENTIALS = "/_drydock/orchestrator-credentials"  # drydock_gateway.orchestrator_credentials
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,13 @@ def declare(paths: settings.Paths, ports: settings.Ports) -> tuple[Service, ...]
         _emr(paths, ports),
         *(_node(node, len(nodes), paths, ports) for node in nodes),
         _history_server(paths, ports),
+        _kestra(paths, ports),
     )
 
 
 def names(paths: settings.Paths) -> tuple[str, ...]:
     """The services' names, in the order in which they start; known without a toolchain."""
-    return ("gateway", "emr", *(node.name for node in paths.nodes()), "history-server")
+    return ("gateway", "emr", *(node.name for node in paths.nodes()), "history-server", "kestra")
 
 
 def base_environment(paths: settings.Paths) -> dict[str, str]:
@@ -99,6 +104,8 @@ def gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
             "DRYDOCK_OPERATOR_KEY_FILE": str(secret_files.operator_key),
             "DRYDOCK_GATEWAY_SECRET_FILE": str(secret_files.gateway),
             "DRYDOCK_EMR_URL": ports.emr_url,
+            "DRYDOCK_ORCHESTRATOR_ROLE": settings.KESTRA_ROLE,
+            "DRYDOCK_ORCHESTRATOR_TOKEN_FILE": str(secret_files.orchestrator_token),
         },
         directory=data / "tmp",
         listeners=(Listener(settings.LOOPBACK, ports.gateway, "gateway"),),
@@ -161,7 +168,7 @@ def _node(node: settings.Node, fleet_size: int, paths: settings.Paths, ports: se
     is_master = node.index == 1  # the pre-warmed fleet: the first node's Spark daemon is the master of the others
     return Service(
         name=node.name,
-        wave=3,
+        wave=FURNISHED_WAVE,
         command=(str(workspace / "bin" / "drydock-node"),),
         environment=environment,
         directory=paths.data,
@@ -193,7 +200,7 @@ def _history_server(paths: settings.Paths, ports: settings.Ports) -> Service:
     }
     return Service(
         name="history-server",
-        wave=3,
+        wave=FURNISHED_WAVE,
         command=(str(paths.spark_home / "bin" / "spark-class"), "org.apache.spark.deploy.history.HistoryServer"),
         environment={
             **base_environment(paths),
@@ -209,4 +216,36 @@ def _history_server(paths: settings.Paths, ports: settings.Ports) -> Service:
         url=ports.history_server_url,
         start_seconds=90,
         stop_seconds=15,
+    )
+
+
+def _kestra(paths: settings.Paths, ports: settings.Ports) -> Service:
+    """Kestra's engine. What its flows start inherits its environment: the driver, which acts as kestra-role."""
+    secret_files = secrets.Secrets(paths.secrets)
+    data = paths.data / "kestra"
+    engine_environment = engine.environment(data, paths.flows, ports.kestra, secret_files.kestra_password)
+    return Service(
+        name="kestra",
+        wave=FURNISHED_WAVE + 1,
+        command=engine.command(paths),
+        environment={
+            **base_environment(paths),
+            **engine_environment,
+            "ENGINE_SCHEDULES": str(settings.schedules()).lower(),
+            "PATH": os.pathsep.join([str(paths.environment("workspace") / "bin"), SYSTEM_PATH]),
+            "AWS_ENDPOINT_URL": ports.gateway_url,
+            "AWS_DEFAULT_REGION": settings.REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{ports.gateway_url}{ORCHESTRATOR_CREDENTIALS}",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(secret_files.orchestrator_token),
+            "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+            "DRYDOCK_ROLE_ARN": settings.KESTRA_ROLE_ARN,
+        },
+        directory=data,
+        listeners=(Listener(settings.LOOPBACK, ports.kestra, "Kestra"),),
+        check=partial(health.kestra, ports),
+        url=ports.kestra_url,
+        start_seconds=120,
+        stop_seconds=30,
     )

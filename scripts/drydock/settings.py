@@ -18,6 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT_ID = "000000000000"
+KESTRA_ROLE = "kestra-role"  # as in terraform/modules/iam
+KESTRA_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/{KESTRA_ROLE}"
 KESTRA_USERNAME = "operator@drydock.local"  # Kestra wants an e-mail address
 HIGHEST_PORT_OFFSET = 65535 - 18080
 UP_MEGABYTES = 3_000  # to be free for `local-up`: a day of a million shipments, its tables, Spark's scratch, the logs
@@ -53,6 +55,10 @@ class Ports:
         return 8088 + self.offset
 
     @property
+    def kestra(self) -> int:
+        return 8080 + self.offset
+
+    @property
     def history_server(self) -> int:
         return 18080 + self.offset
 
@@ -65,6 +71,11 @@ class Ports:
     def emr_url(self) -> str:
         """The EMR control plane and its console."""
         return f"http://{LOOPBACK}:{self.emr}"
+
+    @property
+    def kestra_url(self) -> str:
+        """Kestra's REST API."""
+        return f"http://{LOOPBACK}:{self.kestra}"
 
     @property
     def history_server_url(self) -> str:
@@ -141,6 +152,11 @@ class Paths:
         return (self.home / "engine").resolve()
 
     @property
+    def flows(self) -> Path:
+        """The flows that Kestra runs."""
+        return REPOSITORY / "kestra" / "flows"
+
+    @property
     def secrets(self) -> Path:
         return self.home / "secrets"
 
@@ -177,6 +193,14 @@ class Paths:
             Node(index=i, name=f"node-{i}", host=f"127.0.0.{10 + i}", scratch=self.home / "nodes" / f"node-{i}")
             for i in range(1, count + 1)
         ]
+
+
+def schedules() -> bool:
+    """Whether the flows' schedules fire: unless `DRYDOCK_SCHEDULES` is `off`."""
+    text = os.environ.get("DRYDOCK_SCHEDULES") or "on"
+    if text not in ("on", "off"):
+        raise SetupError(f"DRYDOCK_SCHEDULES is `{text}`, expected `on` or `off`.")
+    return text == "on"
 
 
 def running_platform() -> dict[str, Any]:

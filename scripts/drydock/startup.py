@@ -12,7 +12,7 @@ from itertools import groupby
 from drydock import interrupts, output, ports, settings, teardown
 from drydock.errors import ServiceFailed
 from drydock.health import Unhealthy
-from drydock.services import Service
+from drydock.services import FURNISHED_WAVE, Service
 from drydock.supervision import ProcessState, Supervisor, last_lines
 
 POLL_SECONDS = 0.25
@@ -25,7 +25,7 @@ def bring_up(
 ) -> list[str]:
     """Start what does not run, wait until everything is healthy, and return the names of what was started.
 
-    `meanwhile` is called once: when the last wave has been started and all waves before it are healthy. Here Terraform
+    `meanwhile` is called once: when FURNISHED_WAVE has been started and all waves before it are healthy. Here Terraform
     comes in, which has to wait for AWS's delays while the Spark daemons warm up. Raises PortTaken, ServiceFailed
     (naming the service, with the last lines of its log) or what `meanwhile` raises; then, as on Ctrl-C, what this call
     had started has been ended.
@@ -44,7 +44,7 @@ def bring_up(
         waves = [list(members) for _, members in groupby(services, key=lambda service: service.wave)]
         for members in waves:
             new = _start_missing(supervisor, members, started)
-            if members is waves[-1]:
+            if members[0].wave == FURNISHED_WAVE:
                 meanwhile()
             _await_health(supervisor, paths, members)
             if new:

@@ -16,15 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from drydock import aws, driver_process, output, settings, terraform
-from drydock.day import Job
-from drydock.driver_process import Event, Signals
-from drydock.errors import ServiceFailed, UsageError
-from drydock.run import give_up
+from drydock.driver_process import ChildSignals, Event, Job, Progress
+from drydock.errors import RunFailed, ServiceFailed, Stopped, UsageError
+from drydock.leftovers import end_leftovers
 from drydock.running import require_running
 
 JobOption = Annotated[str, typer.Option("--job", help="A PySpark program on this machine, such as job.py.")]
@@ -44,7 +43,7 @@ def submit(job: JobOption = "", args: ArgsOption = "") -> None:
     require_running(paths, ports)
     run_id = uuid.uuid4().hex[:8]
     begun_at = time.monotonic()
-    with Signals().caught() as signals, uploaded(paths, ports, run_id, program_name(job), program) as uri:
+    with ChildSignals().caught() as signals, uploaded(paths, ports, run_id, program_name(job), program) as uri:
         asked = Job(job_name(job), f"Running {job}", f"{job} is done", ("spark-submit", uri, *arguments))
         exit_code, progress = driver_process.run(
             paths,
@@ -61,9 +60,26 @@ def submit(job: JobOption = "", args: ArgsOption = "") -> None:
             if progress.last_stdout and not sys.stdout.isatty():
                 # PySpark sends a program's traceback to stdout, which the terminal does not show now.
                 output.warn(f"The program's stdout ends with: {progress.last_stdout[-1]}")
-            give_up(paths, ports, asked, run_id, exit_code, progress, signals, output.ERRORS)
+            _give_up(paths, ports, asked, run_id, exit_code, progress, signals)
     seconds = time.monotonic() - begun_at
     output.done(f"{asked.did}, after {seconds:.0f} s on cluster {progress.cluster_id}.", output.ERRORS)
+
+
+def _give_up(
+    paths: settings.Paths,
+    ports: settings.Ports,
+    job: Job,
+    run_id: str,
+    exit_code: int,
+    progress: Progress,
+    signals: ChildSignals,
+) -> NoReturn:
+    """End what is left of a job that did not end well. Raises Stopped after a signal, RunFailed otherwise."""
+    left = end_leftovers(paths, ports, run_id, output.ERRORS)
+    if signals.first is not None:
+        said = " ".join([*progress.failures, left])
+        raise Stopped(f"Stopped while {job.doing[0].lower()}{job.doing[1:]}. {said}", signals.first)
+    raise RunFailed(f"{driver_process.failure_of(job, exit_code, progress)} {left}")
 
 
 def read_program(job: str) -> bytes:

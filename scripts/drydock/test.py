@@ -133,6 +133,7 @@ def environment(paths: settings.Paths) -> dict[str, str]:
     return {
         **inherited,
         "DRYDOCK_HOME": str(paths.home),
+        "DRYDOCK_SCHEDULES": "off",  # at nine and at six a platform would otherwise begin a day of its own
         "JAVA_HOME": str(java.SPARK.home(paths)),
         "SPARK_HOME": str(spark_home.spark_home(paths)),
         "SPARK_LOCAL_IP": settings.LOOPBACK,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drydock.day import jobs, parse_date, parse_rows
+from drydock.day import generation, parse_date, parse_rows, processing
 from drydock.driver_process import Progress
 from drydock.errors import UsageError
 from drydock.read_back import TABLES, Cluster, Day, Step, Table
@@ -123,11 +123,9 @@ def test_what_is_no_number_of_rows_is_wrong_usage(text: str) -> None:
     assert parse_rows("") == 100_000
 
 
-def test_the_generator_comes_first_and_is_told_the_rows() -> None:
-    generation, processing = jobs(AT.date(), 7)
-    assert (generation.name, processing.name) == ("data-generation", "data-processing")
-    assert generation.command[generation.command.index("--rows") + 1] == "7"
-    assert "--rows" not in processing.command
+def test_the_flows_are_told_the_day_and_the_generator_the_rows() -> None:
+    assert generation(AT.date(), 7).inputs == {"date": "2026-03-07", "rows": "7"}
+    assert processing(AT.date()).inputs == {"date": "2026-03-07"}
 
 
 def test_progress_is_the_newest_of_cluster_and_step() -> None:

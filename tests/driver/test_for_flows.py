@@ -100,12 +100,26 @@ def test_a_command_that_is_none_or_two_is_wrong_usage(aws: ScriptedAws, driver: 
     assert "AddJobFlowSteps" not in aws.operations()
 
 
-def test_what_a_step_says_of_itself_is_among_the_outputs(aws: ScriptedAws, driver: Run) -> None:
-    aws.put_log("stdout", 'words\n{"rows": 7}\n{"rows": 8, "stale_days": []}\nmore\n{broken\n')
+def test_where_a_step_s_logs_are_is_among_the_outputs(aws: ScriptedAws, driver: Run) -> None:
     done = driver("wait", "--cluster", "j-1", "--step", "s-1", "--output", "kestra")
     (step,) = outputs(done.stdout)["steps"]
-    assert step["told"] == {"rows": 8, "stale_days": []}
     assert step["logs"] == "s3://logs/emr/j-1/steps/s-1/"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("COMPLETED", {"rows": 8, "stale_days": []}), ("FAILED", None), ("CANCELLED", None)]
+)
+def test_what_a_step_says_it_has_done_is_told_at_the_end(
+    aws: ScriptedAws, driver: Run, state: str, told: dict[str, Any] | None
+) -> None:
+    aws.answer("ListClusters", {"Clusters": [{"Id": "j-1", "Name": NAME, "Status": {"State": "TERMINATED"}}]})
+    aws.cluster_states("TERMINATED")
+    aws.answer("ListSteps", {"Steps": [{"Id": "s-1", "Name": "n", "Status": {"State": state}}]})
+    aws.put_log("stdout", 'words\n{"rows": 7}\n{"rows": 8, "stale_days": []}\nmore\n{broken\n')
+    aws.put_log("controller", "INFO Step succeeded with exitCode 0 and took 3 seconds\n")
+    done = driver("terminate", *RUN, "--output", "kestra", "--late-logs-seconds", "5")
+    (step,) = outputs(done.stdout)["steps"]
+    assert (step["state"], step["told"]) == (state, told)
 
 
 def test_who_ends_the_wait_ends_the_cluster_where_that_is_asked_for(aws: ScriptedAws, start: Start) -> None:
@@ -146,7 +160,7 @@ def test_a_run_s_cluster_is_ended_by_the_run_s_name(aws: ScriptedAws, driver: Ru
 def test_a_run_without_a_cluster_needs_no_end(aws: ScriptedAws, driver: Run) -> None:
     done = driver("terminate", *RUN, "--output", "kestra")
     assert done.returncode == 0
-    assert outputs(done.stdout) == {"cluster_id": None, "state": None}
+    assert outputs(done.stdout) == {"cluster_id": None, "state": None, "steps": []}
 
 
 @pytest.mark.parametrize("named", [(), ("--cluster", "j-1", "--job", "a-job"), ("--job", "a-job", "--run-id", "r1")])

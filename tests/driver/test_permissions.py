@@ -7,7 +7,7 @@ import re
 from botocore import xform_name
 from botocore.session import Session
 
-from drydock import driver_process, terraform
+from drydock import settings, terraform
 from drydock_driver import emr_api
 
 ROLES = terraform.CONFIGURATION / "modules" / "iam" / "main.tf"
@@ -21,7 +21,7 @@ def test_the_role_s_rights_are_the_driver_s_calls() -> None:
 
 
 def test_make_names_the_role_as_terraform_does() -> None:
-    assert f'name        = "{driver_process.ROLE_ARN.rpartition("/")[2]}"' in ROLES.read_text()
+    assert f'name        = "{settings.KESTRA_ROLE}"' in ROLES.read_text()
 
 
 def called() -> set[str]:

@@ -253,6 +253,7 @@ def make_gateway(home: Path, recorder: Recorder) -> Gateway:
     gateway.secret_files.directory.mkdir()
     gateway.secret_files.operator_key.write_text(json.dumps(operator))
     gateway.secret_files.gateway.write_text(recorder.secret)
+    gateway.secret_files.orchestrator_token.write_text(secrets.token_urlsafe(48))
     return gateway
 
 

@@ -146,6 +146,14 @@ BROKEN: dict[str, tuple[Callable[[Gateway, dict[str, str]], object], str]] = {
         lambda gateway, _environment: gateway.secret_files.gateway.write_text("short"),
         "has 5 bytes; it needs 32",
     ),
+    "no role": (
+        lambda _gateway, environment: environment.pop("DRYDOCK_ORCHESTRATOR_ROLE"),
+        "DRYDOCK_ORCHESTRATOR_ROLE is not set",
+    ),
+    "no token": (
+        lambda gateway, _environment: gateway.secret_files.orchestrator_token.unlink(),
+        "orchestrator.token cannot be read: No such file or directory.",
+    ),
     "no URL": (
         lambda _gateway, environment: environment.update(DRYDOCK_EMR_URL="127.0.0.1:8088"),
         "DRYDOCK_EMR_URL is '127.0.0.1:8088'; it has to be",

@@ -25,6 +25,7 @@ def test_make_demo_is_all_it_takes(tmp_path: Path) -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith(OWN)},
         "PATH": os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if made not in folder),
         "DRYDOCK_PORT_OFFSET": str(PORT_OFFSET),
+        "DRYDOCK_SCHEDULES": "off",
         **{name: os.environ[name] for name in ("AWS_CA_BUNDLE",) if name in os.environ},
     }
 

@@ -96,7 +96,7 @@ def test_everything_is_healthy_with_two_workers_alive(drydock):
     assert status.returncode == 0
     rows = [line.split() for line in status.stdout.splitlines()[1:]]
     assert [row[:2] for row in rows if len(row) > 3] == [
-        [name, "healthy"] for name in ("gateway", "emr", "node-1", "node-2", "node-3", "history-server")
+        [name, "healthy"] for name in ("gateway", "emr", "node-1", "node-2", "node-3", "history-server", "kestra")
     ]
 
 
@@ -202,7 +202,7 @@ def test_after_the_supervisor_was_killed_down_ends_daemons_too(drydock, home):
     """The last test: it ends the platform."""
     paths = settings.Paths(home)
     java = [process for process in processes.running(paths) if process.name() == "java"]
-    assert len(java) == 4  # a master, two workers, the History Server
+    assert len(java) == 5  # a master, two workers, the History Server, Kestra
     supervisor = psutil.Process(pid_of(home, "supervisord"))
     supervisor.send_signal(signal.SIGKILL)
     psutil.wait_procs([supervisor], timeout=10)

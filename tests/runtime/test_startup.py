@@ -15,6 +15,7 @@ from tiny_platform import alive, notes, tiny
 
 from drydock import processes, startup, teardown
 from drydock.errors import DrydockError, PortTaken, ServiceFailed
+from drydock.services import FURNISHED_WAVE
 from drydock.supervision import Supervisor, socket_path
 from tests.running import wait_for
 
@@ -22,8 +23,8 @@ from tests.running import wait_for
 def test_a_wave_begins_when_the_one_before_is_healthy(paths, free_ports):
     services = [
         tiny(paths, "first", 1, free_ports[0], delay=1),
-        tiny(paths, "second-a", 2, free_ports[1]),
-        tiny(paths, "second-b", 2, free_ports[2]),
+        tiny(paths, "second-a", FURNISHED_WAVE, free_ports[1]),
+        tiny(paths, "second-b", FURNISHED_WAVE, free_ports[2]),
     ]
     seen = []
 
@@ -120,7 +121,9 @@ def test_what_is_done_meanwhile_may_fail_and_then_nothing_stays(paths, free_port
 
     with pytest.raises(DrydockError, match="out of order"):
         startup.bring_up(
-            paths, [tiny(paths, "first", 1, free_ports[0]), tiny(paths, "second", 2, free_ports[1])], refuse
+            paths,
+            [tiny(paths, "first", 1, free_ports[0]), tiny(paths, "second", FURNISHED_WAVE, free_ports[1])],
+            refuse,
         )
 
     assert not alive(notes(paths, "first")["pid"])

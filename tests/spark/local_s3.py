@@ -35,6 +35,7 @@ def running(folder: Path) -> Iterator[str]:
     for name, secret in (
         ("operator.json", json.dumps(OPERATOR)),
         ("gateway.secret", "a secret of this test and no other"),
+        ("orchestrator.token", "another secret of this test alone"),
     ):
         (folder / name).touch(0o600)
         (folder / name).write_text(secret)
@@ -54,6 +55,8 @@ def running(folder: Path) -> Iterator[str]:
         "DNS_ADDRESS": "0",
         "DRYDOCK_OPERATOR_KEY_FILE": str(folder / "operator.json"),
         "DRYDOCK_GATEWAY_SECRET_FILE": str(folder / "gateway.secret"),
+        "DRYDOCK_ORCHESTRATOR_ROLE": "nobody",
+        "DRYDOCK_ORCHESTRATOR_TOKEN_FILE": str(folder / "orchestrator.token"),
         "DRYDOCK_EMR_URL": "http://127.0.0.1:9",  # nobody asks for EMR here
     }
     command = [str(home / "envs/gateway/bin/python"), "-m", "localstack.runtime.main"]

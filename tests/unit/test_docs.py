@@ -33,7 +33,7 @@ def test_every_service_is_in_the_picture_and_in_the_table() -> None:
 def test_the_ports_in_the_picture_are_the_ports_in_use(ports: settings.Ports) -> None:
     drawn = {int(port) for port in re.findall(r":(\d{4,5})", PICTURE)}
     nodes = [ports.node_ui(i) for i in (1, 2, 3)]
-    assert drawn == {ports.gateway, ports.emr, ports.history_server, *nodes}
+    assert drawn == {ports.gateway, ports.kestra, ports.emr, ports.history_server, *nodes}
 
 
 def test_the_folders_and_modules_named_exist() -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from drydock import driver_process, secrets, settings
-from drydock.day import Job
-from drydock.driver_process import Event, Signals
+from drydock.driver_process import ChildSignals, Event, Job
 
 JOB = Job("a-job", "Doing it", "Did it", ("true",))
 WRITES = """#!{python}
@@ -40,7 +39,7 @@ def test_a_line_that_is_no_event_is_shown_as_news_and_ends_nothing(
     monkeypatch.setitem(os.environ, "DRYDOCK_ROLE_ARN", "arn:aws:iam::111122223333:role/another")
     heard: list[Event] = []
     exit_code, progress = driver_process.run(
-        paths, settings.Ports(offset=0), JOB, "2026-03-01", "r1", Signals(), listener=heard.append
+        paths, settings.Ports(offset=0), JOB, "2026-03-01", "r1", ChildSignals(), listener=heard.append
     )
     assert exit_code == 3
     assert progress.cluster_id == "j-1"

@@ -23,6 +23,9 @@ def test_the_exports_of_the_contract(tmp_path, monkeypatch):
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_DEFAULT_REGION": "us-east-1",
         "DRYDOCK_PLATFORM_CONFIG": "s3://spark-job-data-input/config/platform.json",
+        "KESTRA_URL": "http://127.0.0.1:8080",
+        "KESTRA_USERNAME": "operator@drydock.local",
+        "KESTRA_PASSWORD": files.kestra_password.read_text().strip(),
         "EMR_CONSOLE_URL": f"http://127.0.0.1:8088/?token={files.console_token.read_text().strip()}",
         "DRYDOCK_HOME": str(tmp_path),
     }

@@ -1,6 +1,5 @@
 """What `make run` says about other days than the one it has run."""
 
-import json
 from datetime import date
 
 import pytest
@@ -8,23 +7,6 @@ import pytest
 from drydock import output, run, settings, terraform
 
 LATER = [date(2026, 2, 1), date(2026, 2, 3)]
-
-
-def told(**more: object) -> str:
-    return json.dumps({"job": "data_processor", **more})
-
-
-@pytest.mark.parametrize(
-    ("stdout", "stale"),
-    [
-        ([], []),
-        (["26/02/01 00:00:00 INFO something", "[1, 2]", "{broken"], []),
-        ([told(stale_days=[])], []),
-        (["a word before", told(stale_days=["2026-02-01", "2026-02-03"]), "and one after"], LATER),
-    ],
-)
-def test_stale_days_are_read_from_the_processor_s_line(stdout: list[str], stale: list[date]):
-    assert run.stale_days(stdout) == stale
 
 
 def test_stale_days_are_named_with_commands_that_keep_their_size(

@@ -21,8 +21,11 @@ def test_secrets_are_made_once_and_for_their_owner_alone(paths):
     files = secrets.ensure(paths)
     names = {file.name: file.read_bytes() for file in paths.secrets.iterdir()}
 
-    assert set(names) == {"operator.json", "gateway.secret", "node.secret", "spark.secret", "console.token"}
-    assert len(set(names.values())) == 5
+    assert set(names) == {
+        *("operator.json", "gateway.secret", "node.secret", "spark.secret", "console.token"),
+        *("orchestrator.token", "kestra.password"),
+    }
+    assert len(set(names.values())) == len(names)
     assert mode(paths.secrets) == 0o700
     assert {mode(file) for file in paths.secrets.iterdir()} == {0o600}
     assert len(files.gateway.read_text().strip()) >= 43
@@ -84,3 +87,17 @@ def test_a_missing_or_spoilt_operator_key_is_explained(paths):
     secrets.ensure(paths).operator_key.write_text("{}")
     with pytest.raises(SetupError, match="cannot be read"):
         secrets.operator_key(paths)
+
+
+def test_kestra_s_password_is_one_that_kestra_takes(paths):
+    secrets.ensure(paths)
+    password = secrets.kestra_password(paths)
+    assert len(password) >= 8
+    assert any(character.isupper() for character in password)
+    assert any(character.isdigit() for character in password)
+
+
+def test_the_orchestrator_s_token_can_be_sent_as_its_file_is(paths):
+    token = secrets.ensure(paths).orchestrator_token.read_text()
+    assert len(token) >= 32
+    assert token.isprintable()

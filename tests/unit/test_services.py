@@ -4,19 +4,24 @@ from pathlib import Path
 import pytest
 
 from drydock import log_files, processes, secrets, services, settings
+from drydock.errors import SetupError
 from drydock.supervision import render_configuration, socket_path
 
 
 @pytest.fixture
 def paths(tmp_path, monkeypatch):
     """A home with a Java in it, and a caller's environment with things in it that no service may see."""
-    java = tmp_path / "java home"
-    (java / "bin").mkdir(parents=True)
-    (java / "bin" / "java").touch()
     (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "java-home").write_text(str(java))
+    for name in ("java", "engine-java"):
+        home = tmp_path / f"{name} home"
+        (home / "bin").mkdir(parents=True)
+        (home / "bin" / "java").touch()
+        (tmp_path / "tools" / f"{name}-home").write_text(str(home))
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "engine.jar").touch()
     for name in services.INHERITED:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("DRYDOCK_SCHEDULES", raising=False)
     monkeypatch.setenv("HOME", "/home/anna")
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/ca.pem")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anna's own")
@@ -50,6 +55,7 @@ def test_the_order_of_start(declared, paths):
         ("node-2", 3),
         ("node-3", 3),
         ("history-server", 3),
+        ("kestra", 4),
     ]
     assert tuple(declared) == services.names(paths)
 
@@ -75,6 +81,8 @@ def test_the_gateway_s_environment(declared, paths):
         "DRYDOCK_OPERATOR_KEY_FILE": f"{home}/secrets/operator.json",
         "DRYDOCK_GATEWAY_SECRET_FILE": f"{home}/secrets/gateway.secret",
         "DRYDOCK_EMR_URL": "http://127.0.0.1:8088",
+        "DRYDOCK_ORCHESTRATOR_ROLE": "kestra-role",
+        "DRYDOCK_ORCHESTRATOR_TOKEN_FILE": f"{home}/secrets/orchestrator.token",
     }
     assert declared["gateway"].command == (f"{home}/envs/gateway/bin/python", "-m", "localstack.runtime.main")
 
@@ -138,12 +146,43 @@ def test_the_history_server_s_environment(declared, paths):
     assert '"-Dspark.port.maxRetries=0"' in options
 
 
+def test_kestra_s_flows_act_as_kestra_role_and_have_no_key(declared, paths):
+    kestra = declared["kestra"]
+    environment = dict(kestra.environment)
+    assert environment.pop("PATH") == f"{paths.home}/envs/workspace/bin:{base(paths)['PATH']}"
+    assert environment == {
+        **{name: value for name, value in base(paths).items() if name != "PATH"},
+        "ENGINE_DATA": f"{paths.home}/data/kestra",
+        "ENGINE_FLOWS": str(settings.REPOSITORY / "kestra" / "flows"),
+        "ENGINE_PORT": "8080",
+        "ENGINE_USERNAME": "operator@drydock.local",
+        "ENGINE_PASSWORD_FILE": f"{paths.home}/secrets/kestra.password",
+        "ENGINE_SCHEDULES": "true",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:4566/_drydock/orchestrator-credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{paths.home}/secrets/orchestrator.token",
+        "DRYDOCK_PLATFORM_CONFIG": "s3://spark-job-data-input/config/platform.json",
+        "DRYDOCK_ROLE_ARN": "arn:aws:iam::000000000000:role/kestra-role",
+    }
+
+
+def test_schedules_can_be_switched_off(paths, monkeypatch):
+    monkeypatch.setenv("DRYDOCK_SCHEDULES", "off")
+    assert services.declare(paths, settings.Ports(offset=0))[-1].environment["ENGINE_SCHEDULES"] == "false"
+    monkeypatch.setenv("DRYDOCK_SCHEDULES", "no")
+    with pytest.raises(SetupError, match="DRYDOCK_SCHEDULES is `no`, expected `on` or `off`"):
+        services.declare(paths, settings.Ports(offset=0))
+
+
 def test_the_offset_moves_every_port_and_no_two_services_share_one(paths):
     plain = services.declare(paths, settings.Ports(offset=0))
     moved = services.declare(paths, settings.Ports(offset=1000))
     ports = [(it.host, it.port) for service in plain for it in service.listeners]
 
-    assert len(set(ports)) == len(ports) == 12
+    assert len(set(ports)) == len(ports) == 13
     assert all(host.startswith("127.") for host, _ in ports)
     assert [(it.host, it.port - 1000) for service in moved for it in service.listeners] == ports
     shown = " ".join(f"{service.environment} {service.url}" for service in moved)

@@ -169,10 +169,8 @@ def wait(
     for ended, log in zip(done, logs, strict=True):
         # A cluster that stays costs money while somebody waits: what a failed step said last is worth it.
         it.finish_logs(log, ended, wait=ended.state != "COMPLETED")
-    told: list[dict[str, Any]] = [
-        {**ended.document(), "logs": f"{log.folder}/", "told": log.told} for ended, log in zip(done, logs, strict=True)
-    ]
-    it.reporter.result(cluster_id=cluster, steps=told)
+    ended_steps = [{**ended.document(), "logs": f"{log.folder}/"} for ended, log in zip(done, logs, strict=True)]
+    it.reporter.result(cluster_id=cluster, steps=ended_steps)
     steps.check(done, cluster)
 
 
@@ -187,16 +185,20 @@ def terminate(
     role_arn: RoleOption = None,
     output: OutputOption = Output.TEXT,
     unreachable_seconds: UnreachableOption = 120,
+    late_logs_seconds: LateLogsOption = LATE_LOGS_SECONDS,
 ) -> None:
-    """End a cluster, or all of a run, and wait until it is gone; what it has cost, roughly. A run may have none."""
+    """End a cluster, or all of a run, and wait until it is gone; what its steps did, and what it has cost, roughly.
+
+    A run may have none.
+    """
     run, wishes = _ended_run(cluster, job, day, run_id), _json(cluster_settings, "--cluster-settings", dict)
-    it = _driver(config, role_arn, output, Limits(unreachable_seconds), wishes)
+    it = _driver(config, role_arn, output, Limits(unreachable_seconds, late_logs_seconds=late_logs_seconds), wishes)
     ended = it.end(run) if run is not None else [it.terminate(str(cluster))]
     if not ended:
-        it.reporter.result(cluster_id=None, state=None)
+        it.reporter.result(cluster_id=None, state=None, steps=[])
         return
     cost = prices.estimate(it.platform, ended[0].created_at, ended[0].ended_at)
-    it.reporter.result(**ended[0].document(), cost_estimate_usd=cost)
+    it.reporter.result(**ended[0].document(), steps=it.results(ended[0]), cost_estimate_usd=cost)
 
 
 @app.command()

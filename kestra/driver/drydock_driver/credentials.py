@@ -29,8 +29,8 @@ def session_of_role(role_arn: str, ambient: boto3.Session) -> boto3.Session:
     Raises UsageError for what is no role's ARN, AwsRefused when the role may not be assumed.
     """
     account, role_name = _account_and_name(role_arn)
-    sts = ambient.client("sts", config=_CONFIG)
     with aws_errors("ask who I am"):
+        sts = ambient.client("sts", config=_CONFIG)  # looks for credentials
         caller = sts.get_caller_identity()["Arn"]
     if f"::{account}:assumed-role/{role_name}/" in caller:
         return ambient

@@ -154,6 +154,17 @@ class Driver:
         with suppress(Interrupted):
             logs.finish(step, patience, self.interruption.wait)
 
+    def results(self, ended: Cluster) -> list[dict[str, Any]]:
+        """The steps of a cluster that has ended; `told` is what each says it has done. EMR has delivered all logs then,
+        or is about to."""
+        found = []
+        for step in self.emr.steps(ended.id):
+            logs = self.logs(ended, step.id, stderr_too=False)
+            with suppress(Interrupted):
+                told = logs.summary(step, self.limits.late_logs, self.interruption.wait)
+                found.append({**step.document(), "told": told})
+        return found
+
     def _earlier(self, run: JobRun) -> Earlier:
         name = run.cluster_name(self.platform)
         return creation.earlier(self.emr, name, self.interruption, self.limits.unreachable_seconds)

@@ -58,9 +58,6 @@ class StepLogs:
         """`stderr_too` follows stderr like stdout; otherwise its end is shown when the step has failed."""
         self.folder = S3Uri.parse(log_uri) / f"{cluster_id}/steps/{step_id}"
         self.step_id = step_id
-        self.told: dict[str, Any] | None = (
-            None  # what the step says of itself: stdout's last line that is a JSON object
-        )
         self._s3 = s3
         self._reporter = reporter
         self._followed = [_Followed(name) for name in (("stdout", "stderr") if stderr_too else ("stdout",))]
@@ -87,6 +84,25 @@ class StepLogs:
         if step.state != "COMPLETED" and all(stream.name != "stderr" for stream in self._followed):
             self._show_tail("stderr")
         self._reporter.news(f"all logs of the step{'' if is_there else ', once they have arrived'}: {self.folder}/")
+
+    def summary(self, step: Step, patience: Patience, pause: Callable[[float], None]) -> dict[str, Any] | None:
+        """What a step that succeeded says it has done: the last line of its stdout that is a JSON object, if any.
+
+        Waits for the log if it is late. Raises what `pause` raises.
+        """
+        if step.state != "COMPLETED":
+            return None
+        self._await_last_words(step, patience, pause)
+        found: dict[str, Any] | None = None
+        try:
+            with self._open("stdout") as log:
+                for line in log.lines() if log else ():
+                    if line.startswith("{"):
+                        with suppress(ValueError):
+                            found = json.loads(line)
+        except (AwsUnreachable, AwsRefused) as error:
+            self._tell_refusal(error)
+        return found
 
     def _await_last_words(self, step: Step, patience: Patience, pause: Callable[[float], None]) -> bool:
         """Whether all that the step wrote has been delivered, as far as can be told."""
@@ -138,7 +154,6 @@ class StepLogs:
                     is_complete = line.endswith("\n") or len(line) == LINE_CHARACTERS
                     if number >= stream.shown_lines and (is_complete or whole):
                         self._reporter.log(self.step_id, stream.name, line.removesuffix("\n"))
-                        self._note(stream.name, line)
                         stream.shown_lines = number + 1
                 stream.etag = log.etag
         except (AwsUnreachable, AwsRefused) as error:
@@ -151,11 +166,6 @@ class StepLogs:
                     self._reporter.log(self.step_id, name, line.removesuffix("\n"))
         except (AwsUnreachable, AwsRefused) as error:
             self._tell_refusal(error)
-
-    def _note(self, stream: str, line: str) -> None:
-        if stream == "stdout" and line.startswith("{"):
-            with suppress(ValueError):
-                self.told = json.loads(line)
 
     def _tell_refusal(self, error: AwsUnreachable | AwsRefused) -> None:
         if isinstance(error, AwsRefused) and not self._refusal_told:

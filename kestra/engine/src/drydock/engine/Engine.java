@@ -35,7 +35,11 @@ public final class Engine {
         Services services = context.getBean(Services.class);
         services.start(context.getRequiredProperty("engine.worker-threads", Integer.class));
         context.getBean(FlowFolder.class).load(Path.of(context.getRequiredProperty("engine.flows", String.class)));
-        services.startScheduler();
+        if (context.getRequiredProperty("engine.schedules", Boolean.class)) {
+            services.startScheduler();
+        } else {
+            LOG.info("No schedule fires: they are switched off");
+        }
         EmbeddedServer server = context.getBean(EmbeddedServer.class).start();
         LOG.info("Up at {}", server.getURL());
         Thread.currentThread().join();

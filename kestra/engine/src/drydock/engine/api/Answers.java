@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import io.kestra.core.exceptions.InputOutputValidationException;
 import io.kestra.core.repositories.ArrayListTotal;
 import io.kestra.core.serializers.JacksonMapper;
+import io.micronaut.data.model.Page;
 import io.micronaut.http.HttpResponse;
 import io.micronaut.http.HttpStatus;
 import io.micronaut.http.MediaType;
@@ -30,6 +31,11 @@ final class Answers {
     /** A page of a search: `{"results": [...], "total": n}`. */
     static MutableHttpResponse<String> page(ArrayListTotal<?> found) {
         return json(Map.of("results", List.copyOf(found), "total", found.getTotal()));
+    }
+
+    /** The same of what Micronaut pages. */
+    static MutableHttpResponse<String> page(Page<?> found) {
+        return json(Map.of("results", found.getContent(), "total", found.getTotalSize()));
     }
 
     static MutableHttpResponse<String> json(Object document) {

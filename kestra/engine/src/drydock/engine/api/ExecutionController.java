@@ -31,8 +31,6 @@ import io.kestra.core.services.FlowService;
 import io.kestra.core.tenant.TenantService;
 import io.kestra.core.utils.IdUtils;
 import io.micronaut.core.annotation.Nullable;
-import io.micronaut.data.model.Pageable;
-import io.micronaut.http.HttpRequest;
 import io.micronaut.http.HttpResponse;
 import io.micronaut.http.MediaType;
 import io.micronaut.http.annotation.Body;
@@ -42,6 +40,7 @@ import io.micronaut.http.annotation.Error;
 import io.micronaut.http.annotation.Get;
 import io.micronaut.http.annotation.Post;
 import io.micronaut.http.annotation.QueryValue;
+import io.micronaut.http.annotation.RequestBean;
 import io.micronaut.http.multipart.CompletedPart;
 import io.micronaut.http.server.multipart.MultipartBody;
 import io.micronaut.scheduling.TaskExecutors;
@@ -106,14 +105,8 @@ final class ExecutionController {
     }
 
     @Get("/search")
-    HttpResponse<String> search(
-        HttpRequest<?> request,
-        @QueryValue(defaultValue = "1") int page,
-        @QueryValue(defaultValue = "10") int size,
-        @Nullable @QueryValue List<String> sort
-    ) {
-        Pageable wanted = Pages.of(page, size, sort, repository.sortMapping());
-        return Answers.page(repository.find(wanted, TENANT, Filters.of(request)));
+    HttpResponse<String> search(@RequestBean Search search) {
+        return Answers.page(repository.find(search.pageable(repository.sortMapping()), TENANT, search.filters()));
     }
 
     @Get("/{executionId}")
@@ -138,6 +131,11 @@ final class ExecutionController {
     }
 
     private Execution found(String executionId) {
+        return found(repository, executionId);
+    }
+
+    /** Raises NoSuchElementException. */
+    static Execution found(ExecutionRepositoryInterface repository, String executionId) {
         return repository.findById(TENANT, executionId)
             .orElseThrow(() -> new NoSuchElementException("There is no execution " + executionId + "."));
     }
@@ -187,7 +185,11 @@ final class ExecutionController {
             if (colon < 1) {
                 throw new IllegalArgumentException("A label is `" + label + "`; expected name:value.");
             }
-            found.add(new Label(label.substring(0, colon), label.substring(colon + 1)));
+            String name = label.substring(0, colon);
+            if (name.startsWith(Label.SYSTEM_PREFIX) && !name.equals(Label.CORRELATION_ID)) {
+                throw new IllegalArgumentException("The label `" + name + "` is Kestra's own: choose a name without " + Label.SYSTEM_PREFIX);
+            }
+            found.add(new Label(name, label.substring(colon + 1)));
         }
         return found;
     }

@@ -12,8 +12,6 @@ import io.kestra.core.queues.QueueException;
 import io.kestra.core.repositories.FlowRepositoryInterface;
 import io.kestra.core.services.FlowService;
 import io.kestra.core.tenant.TenantService;
-import io.micronaut.data.model.Pageable;
-import io.micronaut.http.HttpRequest;
 import io.micronaut.http.HttpResponse;
 import io.micronaut.http.MediaType;
 import io.micronaut.http.annotation.Body;
@@ -23,6 +21,7 @@ import io.micronaut.http.annotation.Get;
 import io.micronaut.http.annotation.Post;
 import io.micronaut.http.annotation.Put;
 import io.micronaut.http.annotation.QueryValue;
+import io.micronaut.http.annotation.RequestBean;
 import io.micronaut.scheduling.TaskExecutors;
 import io.micronaut.scheduling.annotation.ExecuteOn;
 
@@ -42,12 +41,8 @@ final class FlowController {
     }
 
     @Get("/search")
-    HttpResponse<String> search(
-        HttpRequest<?> request,
-        @QueryValue(defaultValue = "1") int page,
-        @QueryValue(defaultValue = "10") int size
-    ) {
-        return Answers.page(repository.find(Pageable.from(page, size), TENANT, Filters.of(request)));
+    HttpResponse<String> search(@RequestBean Search search) {
+        return Answers.page(repository.find(search.pageable(), TENANT, search.filters()));
     }
 
     @Get("/{namespace}/{id}")

@@ -1,11 +1,8 @@
 package drydock.engine.api;
 
-import java.util.NoSuchElementException;
-
 import io.kestra.core.exceptions.InternalException;
 import io.kestra.core.repositories.ExecutionRepositoryInterface;
 import io.kestra.core.services.ExecutionOutputService;
-import io.kestra.core.tenant.TenantService;
 import io.micronaut.http.HttpResponse;
 import io.micronaut.http.annotation.Controller;
 import io.micronaut.http.annotation.Get;
@@ -27,11 +24,6 @@ final class OutputController {
 
     @Get("/executions/{executionId}")
     HttpResponse<String> ofExecution(String executionId) throws InternalException {
-        return Answers.json(
-            outputs.getOutputs(
-                executions.findById(TenantService.MAIN_TENANT, executionId)
-                    .orElseThrow(() -> new NoSuchElementException("There is no execution " + executionId + "."))
-            )
-        );
+        return Answers.json(outputs.getOutputs(ExecutionController.found(executions, executionId)));
     }
 }

@@ -1,0 +1,176 @@
+"""Executions of the platform's flows: started, looked at while they run, ended early, explained when they fail.
+
+An execution of a day's flow runs `emr_cluster` as an execution of its own, whose tasks are the stages of a cluster's
+life. Both bear Kestra's label `system.correlationId`; the run's id is given by it, and the run's clusters have that in
+their names.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from typing import Any
+
+from drydock import kestra, output, secrets, settings
+from drydock.day import FlowRun
+from drydock.errors import DrydockError
+from drydock.interrupts import Signals
+from drydock.kestra import Document, Kestra, KestraUnreachable
+
+NAMESPACE = "drydock"
+CORRELATION = "system.correlationId"
+SUCCESS = "SUCCESS"
+ENDED = {SUCCESS, "WARNING", "FAILED", "KILLED", "CANCELLED"}
+POLL_SECONDS = 0.5
+# An engine that was killed is started again, and answers within half a minute; what ran goes on then.
+UNREACHABLE_SECONDS = 120
+# Whoever is to be stopped waits for less.
+UNREACHABLE_STOPPING_SECONDS = 20
+# The driver waits as long as this for its cluster to end, when it is asked to stop.
+STOPPING_SECONDS = 180
+SHOWN_LINES = 25
+
+_TIME_OF_DAY = re.compile(r"^\d\d:\d\d:\d\d ")
+# What Kestra adds to the log of a command that failed.
+_KESTRA_S_OWN = re.compile(r"^(io\.kestra\S+: )?Command failed with exit code \d+$")
+
+
+@contextmanager
+def client(paths: settings.Paths, ports: settings.Ports) -> Iterator[Kestra]:
+    """The platform's Kestra."""
+    with kestra.client(ports.kestra_url, secrets.Secrets(paths.secrets).kestra_password) as found:
+        yield found
+
+
+class Execution:
+    """An execution of one of the day's flows, as it was at the last look."""
+
+    def __init__(self, engine: Kestra, asked: FlowRun, run_id: str) -> None:
+        """Starts it. Raises KestraRefused or KestraUnreachable."""
+        self.asked = asked
+        self._engine = engine
+        self._found = engine.start(NAMESPACE, asked.flow, asked.inputs, {CORRELATION: run_id})
+        self._cluster: Document | None = None
+        self._line = ""
+        self._is_to_end = False
+        self._answered_at = self._started_at = time.monotonic()
+
+    @property
+    def id(self) -> str:
+        return str(self._found["id"])
+
+    @property
+    def state(self) -> str:
+        """Kestra's: QUEUED, RUNNING, SUCCESS, FAILED, KILLED and so on."""
+        return str(self._found["state"]["current"])
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED and (self._cluster is None or _state(self._cluster) in ENDED)
+
+    @property
+    def seconds(self) -> float:
+        """Since its start."""
+        return time.monotonic() - self._started_at
+
+    @property
+    def news(self) -> str:
+        """Which stage it is in, and the last line of its log."""
+        silent = time.monotonic() - self._answered_at
+        if silent > 2 * POLL_SECONDS + kestra.POLL_SECONDS:
+            return f"Kestra has not answered for {silent:.0f} s"
+        if self._cluster is None:
+            return self.state.lower()
+        tasks = self._cluster.get("taskRunList") or []
+        stage = tasks[-1]["taskId"] if tasks else self.state.lower()
+        return f"{stage}: {self._line}" if self._line else str(stage)
+
+    def look(self) -> None:
+        """Ask Kestra. Raises KestraUnreachable when it has given no answer for a while, KestraRefused."""
+        try:
+            self._found = self._engine.execution(self.id)
+            if self._cluster is None:
+                self._cluster = next(iter(self._engine.executions(triggerExecutionId=self.id)), None)
+            elif _state(self._cluster) not in ENDED:
+                self._cluster = self._engine.execution(self._cluster["id"])
+            if self._cluster is not None and (line := self._engine.last_log_line(self._cluster["id"])):
+                self._line = _TIME_OF_DAY.sub("", line["message"]).strip()
+            self._answered_at = time.monotonic()
+        except KestraUnreachable:
+            patience = UNREACHABLE_STOPPING_SECONDS if self._is_to_end else UNREACHABLE_SECONDS
+            if time.monotonic() - self._answered_at > patience:
+                raise
+
+    def kill(self) -> None:
+        """Ask for its end; whichever task runs ends the cluster first. Safe to repeat: nobody may have heard it."""
+        self._is_to_end = True
+        if self.state not in (*ENDED, "KILLING"):
+            with suppress(KestraUnreachable):
+                self._engine.kill(self.id)
+
+    def end(self) -> None:
+        """Have it ended, and wait for that. Raises DrydockError when it has not."""
+        deadline = time.monotonic() + STOPPING_SECONDS
+        while not self.has_ended:
+            if time.monotonic() > deadline:
+                raise DrydockError(f"Execution {self.id} of {self.asked.flow} does not end: it is {self.state}.")
+            self.kill()
+            time.sleep(POLL_SECONDS)
+            self.look()
+
+    def results(self) -> Document:
+        """The outputs of the cluster's flow: `cluster_id`, `steps`, `rows`, `cost_estimate_usd`."""
+        outputs: Document = self._engine.outputs(self.id).get("cluster") or {}
+        return outputs
+
+    def stale_days(self) -> list[date]:
+        """The later days that the processor says it made stale."""
+        told: list[dict[str, Any]] = [step["told"] for step in self.results().get("steps", []) if step.get("told")]
+        return [date.fromisoformat(day) for each in told for day in each.get("stale_days", [])]
+
+    def log_of_failure(self) -> list[str]:
+        """The last lines of the task that failed, the newest last."""
+        execution, task = self._failed_task()
+        lines = [line["message"] for line in self._engine.logs(execution["id"], task)]
+        return [line for line in lines if not _KESTRA_S_OWN.match(line)][-SHOWN_LINES:]
+
+    def failure(self) -> str:
+        """Why it is no success, as a sentence that names execution and task."""
+        execution, task = self._failed_task()
+        where = f"task `{task}` of " if task else ""
+        return f"{where}execution {execution['id']} ({execution['flowId']}) is {_state(execution)}."
+
+    def _failed_task(self) -> tuple[Document, str | None]:
+        """The innermost execution that failed, and the first of its tasks that did."""
+        execution = self._found
+        if self._cluster is not None and _state(self._cluster) != SUCCESS:
+            execution = self._cluster
+        tasks = execution.get("taskRunList") or []
+        return execution, next((task["taskId"] for task in tasks if _state(task) not in (SUCCESS, "RUNNING")), None)
+
+
+def follow(engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Execution:
+    """Run a flow, showing how it goes, until it has ended; a signal ends it early.
+
+    Whoever leaves by an exception, because nobody reads any more for instance, has ended it as well.
+    """
+    execution = Execution(engine, asked, run_id)
+    try:
+        with output.stage(asked.doing) as tell:
+            while not execution.has_ended:
+                if signals.first is not None:
+                    execution.kill()
+                stopping = "stopping, " if signals.first is not None else ""
+                tell(f"{execution.seconds:.0f} s, {stopping}{execution.news}")
+                time.sleep(POLL_SECONDS)
+                execution.look()
+    except BaseException:
+        with suppress(DrydockError):
+            execution.end()
+        raise
+    return execution
+
+
+def _state(document: Document) -> str:
+    return str(document["state"]["current"])

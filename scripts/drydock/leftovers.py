@@ -1,0 +1,60 @@
+"""What a run may have left when it did not end as it should: clusters, which are ended with the operator's key."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drydock import aws, output, settings
+
+# For what the driver could not see to. A node that cannot deliver its last logs tries for half a minute.
+LEFTOVER_SECONDS = 120
+SILENCE_SECONDS = 30
+POLL_SECONDS = 1.0
+ALIVE_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
+WAY_OUT = "`make local-status` shows the platform, `make local-down` ends all of it."
+
+
+def end_leftovers(
+    paths: settings.Paths, ports: settings.Ports, run_id: str, console: output.Console = output.CONSOLE
+) -> str:
+    """End what the driver could not: it may have been killed, or its session lost with the gateway's memory.
+
+    Returns a sentence about what is left, for people.
+    """
+    with output.stage("Looking for clusters of this run that are still alive", console):
+        return _end(aws.operator_client("emr", paths, ports), run_id)
+
+
+def _end(emr: Any, run_id: str) -> str:
+    begun_at = answered_at = time.monotonic()
+    ended: set[str] = set()
+    while True:
+        try:
+            alive = _alive_clusters(emr, run_id)
+            answered_at = time.monotonic()
+            if not alive:
+                since = f" (ended since, with the operator's key: {', '.join(sorted(ended))})" if ended else ""
+                return f"No cluster of this run is alive{since}."
+            emr.terminate_job_flows(JobFlowIds=alive)
+            ended |= set(alive)
+            left = f"Still alive: {', '.join(alive)}."
+        except ClientError as error:
+            left = f"Clusters of this run may be alive: {error}."
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                return f"{left} {WAY_OUT}"
+        except BotoCoreError as error:
+            left = f"Clusters of this run may be alive, EMR does not answer: {error}."
+        now = time.monotonic()
+        if now - begun_at >= LEFTOVER_SECONDS or now - answered_at >= SILENCE_SECONDS:
+            return f"{left} {WAY_OUT}"
+        time.sleep(POLL_SECONDS)
+
+
+def _alive_clusters(emr: Any, run_id: str) -> list[str]:
+    """Ids of the run's clusters that have not ended. A day: longer than any run here lasts."""
+    pages = emr.get_paginator("list_clusters").paginate(
+        ClusterStates=ALIVE_STATES, CreatedAfter=datetime.now(UTC) - timedelta(days=1)
+    )
+    return [cluster["Id"] for page in pages for cluster in page["Clusters"] if cluster["Name"].endswith(f"-{run_id}")]

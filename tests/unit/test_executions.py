@@ -1,0 +1,197 @@
+"""An execution as a verb sees it, on a Kestra that answers as it is told. (On the real engine: tests/platform.)"""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from drydock import executions
+from drydock.day import processing
+from drydock.executions import Execution
+from drydock.interrupts import Signals
+from drydock.kestra import Document, KestraUnreachable
+
+DAY = date(2026, 3, 7)
+
+
+class ScriptedKestra:
+    """Gives the documents that it holds; `away` while it does not answer."""
+
+    def __init__(self) -> None:
+        self.parent = document("outer", "data_processing", "RUNNING")
+        self.cluster: Document | None = None
+        self.lines: list[Document] = []
+        self.told: Document = {}
+        self.away = False
+        self.kills = 0
+        self.asked: tuple[Any, ...] = ()
+
+    def start(self, *asked: Any) -> Document:
+        self.asked = asked
+        return self.parent
+
+    def execution(self, execution_id: str) -> Document:
+        self._answer()
+        found = self.parent if execution_id == "outer" else self.cluster
+        assert found is not None
+        return found
+
+    def executions(self, **filters: str) -> list[Document]:
+        assert filters == {"triggerExecutionId": "outer"}
+        return [self.cluster] if self.cluster else []
+
+    def last_log_line(self, _: str) -> Document | None:
+        return self.lines[-1] if self.lines else None
+
+    def logs(self, _: str, task: str | None = None) -> list[Document]:
+        return [line for line in self.lines if line["taskId"] == task]
+
+    def outputs(self, _: str) -> Document:
+        return self.told
+
+    def kill(self, _: str) -> None:
+        self._answer()
+        self.kills += 1
+        self.parent = document("outer", "data_processing", "KILLED")
+
+    def _answer(self) -> None:
+        if self.away:
+            raise KestraUnreachable("It is away.")
+
+
+def document(execution_id: str, flow: str, state: str, *tasks: tuple[str, str]) -> Document:
+    runs = [{"taskId": task, "state": {"current": state}} for task, state in tasks]
+    return {"id": execution_id, "flowId": flow, "state": {"current": state}, "taskRunList": runs}
+
+
+@pytest.fixture
+def engine() -> ScriptedKestra:
+    return ScriptedKestra()
+
+
+@pytest.fixture
+def execution(engine: ScriptedKestra) -> Execution:
+    return Execution(engine, processing(DAY), "r1")  # type: ignore[arg-type]
+
+
+def line(task: str, message: str) -> Document:
+    return {"taskId": task, "message": message}
+
+
+def test_its_clusters_bear_the_run_s_id(engine: ScriptedKestra, execution: Execution) -> None:
+    labels = {"system.correlationId": "r1"}
+    assert engine.asked == ("drydock", "data_processing", {"date": "2026-03-07"}, labels)
+
+
+def test_its_news_are_the_cluster_s_stage_and_last_line(engine: ScriptedKestra, execution: Execution) -> None:
+    assert execution.news == "running"
+    engine.parent = document("outer", "data_processing", "QUEUED")
+    execution.look()
+    assert execution.news == "queued"
+    engine.cluster = document("inner", "emr_cluster", "RUNNING", ("create", "SUCCESS"), ("submit", "RUNNING"))
+    execution.look()
+    assert execution.news == "submit"
+    engine.lines = [line("submit", "03:04:05 step s-1 (a step) RUNNING")]
+    execution.look()
+    assert execution.news == "submit: step s-1 (a step) RUNNING"
+
+
+def test_it_has_ended_when_its_cluster_s_execution_has(engine: ScriptedKestra, execution: Execution) -> None:
+    engine.parent = document("outer", "data_processing", "KILLED")
+    engine.cluster = document("inner", "emr_cluster", "KILLING", ("wait", "KILLING"))
+    execution.look()
+    assert not execution.has_ended
+    engine.cluster = document("inner", "emr_cluster", "KILLED", ("wait", "KILLED"))
+    execution.look()
+    assert execution.has_ended
+
+
+def test_a_failure_is_that_of_the_first_task_that_failed(engine: ScriptedKestra, execution: Execution) -> None:
+    tasks = (("create", "SUCCESS"), ("wait", "FAILED"), ("terminate", "SUCCESS"))
+    engine.parent = document("outer", "data_processing", "FAILED", ("process", "FAILED"))
+    engine.cluster = document("inner", "emr_cluster", "FAILED", *tasks)
+    engine.lines = [
+        line("wait", "the sea is rough"),
+        line("wait", "io.kestra.core.models.tasks.runners.TaskException: Command failed with exit code 1"),
+        line("wait", "Command failed with exit code 1"),
+        line("terminate", "cluster j-1 TERMINATED"),
+    ]
+    execution.look()
+    assert execution.log_of_failure() == ["the sea is rough"]
+    assert execution.failure() == "task `wait` of execution inner (emr_cluster) is FAILED."
+
+
+def test_a_failure_before_any_cluster_is_its_own(engine: ScriptedKestra, execution: Execution) -> None:
+    engine.parent = document("outer", "data_processing", "FAILED", ("name_the_day", "FAILED"))
+    execution.look()
+    assert execution.failure() == "task `name_the_day` of execution outer (data_processing) is FAILED."
+
+
+@pytest.mark.parametrize(
+    ("outputs", "stale"),
+    [
+        ({}, []),
+        ({"cluster": {}}, []),
+        ({"cluster": {"steps": [{"told": None}]}}, []),
+        ({"cluster": {"steps": [{"told": {"job": "data_processor"}}]}}, []),
+        (
+            {"cluster": {"steps": [{"told": {"stale_days": ["2026-03-08", "2026-03-10"]}}]}},
+            [date(2026, 3, 8), date(2026, 3, 10)],
+        ),
+    ],
+)
+def test_stale_days_are_what_the_step_told(
+    engine: ScriptedKestra, execution: Execution, outputs: Document, stale: list[date]
+) -> None:
+    engine.told = outputs
+    assert execution.stale_days() == stale
+
+
+def test_an_engine_that_is_away_is_waited_for_and_not_for_ever(
+    engine: ScriptedKestra, execution: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [execution._answered_at]
+    monkeypatch.setattr(executions.time, "monotonic", lambda: now[0])
+    engine.away = True
+    now[0] += executions.UNREACHABLE_SECONDS - 1
+    execution.look()
+    assert execution.news == "Kestra has not answered for 119 s"
+    engine.away = False
+    execution.look()
+    assert execution.news == "running"
+    engine.away = True
+    now[0] += executions.UNREACHABLE_SECONDS + 1
+    with pytest.raises(KestraUnreachable):
+        execution.look()
+
+
+def test_a_kill_that_nobody_heard_is_asked_for_again(engine: ScriptedKestra, execution: Execution) -> None:
+    engine.away = True
+    execution.kill()
+    assert engine.kills == 0
+    engine.away = False
+    execution.end()
+    execution.end()
+    assert engine.kills == 1
+
+
+@pytest.mark.parametrize("when", ["while it runs", "before it starts"])
+def test_a_signal_ends_it(engine: ScriptedKestra, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = Signals()
+    if when == "before it starts":
+        signals.first = 2
+    else:
+        monkeypatch.setattr(engine, "executions", lambda **_: setattr(signals, "first", 2) or [])
+    ended = executions.follow(engine, processing(DAY), "r1", signals)  # type: ignore[arg-type]
+    assert (ended.state, engine.kills) == ("KILLED", 1)
+
+
+def test_who_leaves_by_an_exception_has_ended_it(engine: ScriptedKestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody_reads(*_: object) -> None:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(executions.output, "say", nobody_reads)
+    monkeypatch.setattr(executions.output, "PLAIN_NEWS_SECONDS", 0)
+    with pytest.raises(SystemExit):
+        executions.follow(engine, processing(DAY), "r1", Signals())  # type: ignore[arg-type]
+    assert engine.kills == 1
