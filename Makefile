@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup demo run submit summary report local-up local-down local-status local-logs env check test test-full bench
+.PHONY: help setup demo run backfill submit summary report local-up local-down local-status local-logs env check test test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -38,6 +38,8 @@ local-logs: setup ## Show the services' last log lines (SERVICE=, FOLLOW=1 to go
 	@$(DRYDOCK) local-logs $${SERVICE:+"--service=$$SERVICE"}
 run: setup ## Run a day on the running platform (DATE= ROWS=)
 	@$(DRYDOCK) run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+backfill: setup ## Run every day from FROM to TO that is not there yet (FROM= TO= ROWS=)
+	@$(DRYDOCK) backfill $${FROM:+"--from=$$FROM"} $${TO:+"--to=$$TO"} $${ROWS:+"--rows=$$ROWS"}
 submit: setup ## Run any PySpark program on a fresh cluster of the running platform (JOB=path/to/job.py ARGS="...")
 	@$(DRYDOCK) submit $${JOB:+"--job=$$JOB"} $${ARGS:+"--args=$$ARGS"}
 summary: setup ## Read the newest run of a day back from EMR, S3, Delta and Spark's event logs, and check it (DATE=)

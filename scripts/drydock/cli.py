@@ -17,6 +17,7 @@ VERBS = (
     "setup",
     "demo",
     "run",
+    "backfill",
     "submit",
     "summary",
     "report",

@@ -6,9 +6,11 @@ their names.
 """
 
 import re
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -30,10 +32,12 @@ UNREACHABLE_STOPPING_SECONDS = 20
 # The driver waits as long as this for its cluster to end, when it is asked to stop.
 STOPPING_SECONDS = 180
 SHOWN_LINES = 25
+NEWS_CHARACTERS = 120
+LATE_LINES_SECONDS = 3
 
 _TIME_OF_DAY = re.compile(r"^\d\d:\d\d:\d\d ")
 # What Kestra adds to the log of a command that failed.
-_KESTRA_S_OWN = re.compile(r"^(io\.kestra\S+: )?Command failed with exit code \d+$")
+_KESTRA_S_OWN = re.compile(r"^(?:io\.kestra\S+: )?Command failed with exit code (\d+)$")
 
 
 @contextmanager
@@ -41,6 +45,19 @@ def client(paths: settings.Paths, ports: settings.Ports) -> Iterator[Kestra]:
     """The platform's Kestra."""
     with kestra.client(ports.kestra_url, secrets.Secrets(paths.secrets).kestra_password) as found:
         yield found
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What failed, as a phrase that names execution and task, and the last lines of that task's log."""
+
+    what: str
+    lines: list[str]
+
+    @property
+    def last_words(self) -> str:
+        """Those of the driver, which ends with a sentence that says why; empty when it was killed."""
+        return self.lines[-1] if self.lines else ""
 
 
 class Execution:
@@ -84,7 +101,9 @@ class Execution:
             return self.state.lower()
         tasks = self._cluster.get("taskRunList") or []
         stage = tasks[-1]["taskId"] if tasks else self.state.lower()
-        return f"{stage}: {self._line}" if self._line else str(stage)
+        return (
+            textwrap.shorten(f"{stage}: {self._line}", NEWS_CHARACTERS, placeholder=" …") if self._line else str(stage)
+        )
 
     def look(self) -> None:
         """Ask Kestra. Raises KestraUnreachable when it has given no answer for a while, KestraRefused."""
@@ -120,26 +139,28 @@ class Execution:
             self.look()
 
     def results(self) -> Document:
-        """The outputs of the cluster's flow: `cluster_id`, `steps`, `rows`, `cost_estimate_usd`."""
-        outputs: Document = self._engine.outputs(self.id).get("cluster") or {}
-        return outputs
+        """The outputs of the cluster's flow, as far as it got: `cluster_id`, `steps`, `rows`, `cost_estimate_usd`."""
+        return self._engine.outputs(self._cluster["id"]) if self._cluster is not None else {}
 
     def stale_days(self) -> list[date]:
         """The later days that the processor says it made stale."""
         told: list[dict[str, Any]] = [step["told"] for step in self.results().get("steps", []) if step.get("told")]
         return [date.fromisoformat(day) for each in told for day in each.get("stale_days", [])]
 
-    def log_of_failure(self) -> list[str]:
-        """The last lines of the task that failed, the newest last."""
+    def failure(self) -> "Failure":
+        """Why it is no success. What a task wrote last arrives some moments after its end."""
         execution, task = self._failed_task()
-        lines = [line["message"] for line in self._engine.logs(execution["id"], task)]
-        return [line for line in lines if not _KESTRA_S_OWN.match(line)][-SHOWN_LINES:]
-
-    def failure(self) -> str:
-        """Why it is no success, as a sentence that names execution and task."""
-        execution, task = self._failed_task()
-        where = f"task `{task}` of " if task else ""
-        return f"{where}execution {execution['id']} ({execution['flowId']}) is {_state(execution)}."
+        deadline = time.monotonic() + LATE_LINES_SECONDS
+        while True:
+            lines = [line["message"] for line in self._engine.logs(execution["id"], task)] if task else []
+            exit_code = next((told[1] for line in lines if (told := _KESTRA_S_OWN.match(line))), None)
+            if exit_code is not None or task is None or time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        own = [line for line in lines if not _KESTRA_S_OWN.match(line)][-SHOWN_LINES:]
+        where = f"task `{task}` of execution {execution['id']}" if task else f"execution {execution['id']}"
+        how = f" (exit code {exit_code})" if exit_code is not None else ""
+        return Failure(f"{where} ({execution['flowId']}) is {_state(execution)}{how}", own)
 
     def _failed_task(self) -> tuple[Document, str | None]:
         """The innermost execution that failed, and the first of its tasks that did."""
@@ -170,6 +191,17 @@ def follow(engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Exe
             execution.end()
         raise
     return execution
+
+
+def show_failure(execution: Execution) -> str:
+    """Show the log of the task that failed; a sentence that says what failed."""
+    failure = execution.failure()
+    for line in failure.lines:
+        output.say(f"    {line}")
+    cluster_id = execution.results().get("cluster_id")
+    on_cluster = f" on cluster {cluster_id}" if cluster_id else ""
+    why = f": {failure.last_words}" if failure.last_words else "."
+    return f"{execution.asked.doing}{on_cluster} failed: {failure.what}{why}"
 
 
 def _state(document: Document) -> str:

@@ -8,10 +8,11 @@ import typer
 
 from drydock import aws, interrupts, output, settings, terraform
 from drydock.day import parse_date
+from drydock.days import Tables
 from drydock.errors import RunFailed, UsageError
 from drydock.read_back import reading, rows_of_raw_days, storage_options
 from drydock.running import require_up
-from drydock.shipments_report.figures import Figures, Tables, read_figures
+from drydock.shipments_report.figures import Figures, read_figures
 from drydock.shipments_report.page import counted, page
 from drydock.toolchain.stamps import write_file
 

@@ -54,10 +54,7 @@ def _run_flow(
         if execution.state == SUCCESS and signals.first is None:
             output.done(f"{asked.did} on cluster {execution.results()['cluster_id']} ({execution.seconds:.0f} s)")
             return execution
-        if signals.first is None:
-            for line in execution.log_of_failure():
-                output.say(f"    {line}")
-        failure = f"{asked.doing} failed: {execution.failure()}"
+        failure = executions.show_failure(execution) if signals.first is None else ""
     except DrydockError as error:
         failure = f"{asked.doing} failed: {error}"
     left = end_leftovers(paths, ports, run_id)

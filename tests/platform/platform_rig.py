@@ -216,6 +216,15 @@ class Platform:
                 commands.append(" ".join(process.cmdline()))
         return commands
 
+    def drivers(self) -> list[psutil.Process]:
+        """The EMR drivers that flows have started."""
+        found = []
+        for process in processes.running(self.paths):
+            with suppress(psutil.NoSuchProcess):
+                if any("drydock-driver" in word for word in process.cmdline()):
+                    found.append(process)
+        return found
+
     def step_processes(self) -> list[str]:
         """Command lines of all that a step has started."""
         return [command for command in self.everything_running() if any(mark in command for mark in STEP_MARKS)]

@@ -117,25 +117,29 @@ def test_a_failure_is_that_of_the_first_task_that_failed(engine: ScriptedKestra,
         line("terminate", "cluster j-1 TERMINATED"),
     ]
     execution.look()
-    assert execution.log_of_failure() == ["the sea is rough"]
-    assert execution.failure() == "task `wait` of execution inner (emr_cluster) is FAILED."
+    failure = execution.failure()
+    assert failure.what == "task `wait` of execution inner (emr_cluster) is FAILED (exit code 1)"
+    assert failure.lines == ["the sea is rough"]
+    assert failure.last_words == "the sea is rough"
 
 
 def test_a_failure_before_any_cluster_is_its_own(engine: ScriptedKestra, execution: Execution) -> None:
     engine.parent = document("outer", "data_processing", "FAILED", ("name_the_day", "FAILED"))
+    engine.lines = [line("name_the_day", "Command failed with exit code 1")]
     execution.look()
-    assert execution.failure() == "task `name_the_day` of execution outer (data_processing) is FAILED."
+    assert (
+        execution.failure().what == "task `name_the_day` of execution outer (data_processing) is FAILED (exit code 1)"
+    )
 
 
 @pytest.mark.parametrize(
     ("outputs", "stale"),
     [
         ({}, []),
-        ({"cluster": {}}, []),
-        ({"cluster": {"steps": [{"told": None}]}}, []),
-        ({"cluster": {"steps": [{"told": {"job": "data_processor"}}]}}, []),
+        ({"steps": [{"told": None}]}, []),
+        ({"steps": [{"told": {"job": "data_processor"}}]}, []),
         (
-            {"cluster": {"steps": [{"told": {"stale_days": ["2026-03-08", "2026-03-10"]}}]}},
+            {"steps": [{"told": {"stale_days": ["2026-03-08", "2026-03-10"]}}]},
             [date(2026, 3, 8), date(2026, 3, 10)],
         ),
     ],
@@ -143,7 +147,9 @@ def test_a_failure_before_any_cluster_is_its_own(engine: ScriptedKestra, executi
 def test_stale_days_are_what_the_step_told(
     engine: ScriptedKestra, execution: Execution, outputs: Document, stale: list[date]
 ) -> None:
+    engine.cluster = document("inner", "emr_cluster", "SUCCESS")
     engine.told = outputs
+    execution.look()
     assert execution.stale_days() == stale
 
 

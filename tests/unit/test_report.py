@@ -14,9 +14,10 @@ import pytest
 from deltalake import write_deltalake
 
 from drydock import report
+from drydock.days import Tables
 from drydock.errors import UsageError
 from drydock.read_back import QUARANTINE, TABLES
-from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Figures, Tables, read_figures
+from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Figures, read_figures
 from drydock.shipments_report.page import page
 from tests.report_page import read
 

@@ -10,8 +10,9 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from drydock.days import Day
 from drydock.read_back import Row
-from drydock.shipments_report.figures import Cost, Day, Demand, Punctuality, route_name, rule_in_words
+from drydock.shipments_report.figures import Cost, Demand, Punctuality, route_name, rule_in_words
 
 # Between a phone's width, to which a chart is scaled down, and that of a wide page's column, to which it is scaled up.
 WIDTH, HEIGHT = 340, 160

@@ -4,58 +4,17 @@ Figures over several days are made of what adds up (counts, sums of money); what
 route, is told of the newest day alone. Ratios are one division of sums, as in the tables (docs/data.md).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from deltalake import DeltaTable, QueryBuilder
-from deltalake.exceptions import TableNotFoundError
-
-from drydock.day import run_command
-from drydock.read_back import QUARANTINE, TABLES, Row, rows_of
+from drydock.days import Day, Tables, between, read_days
+from drydock.read_back import QUARANTINE, Row
 
 SLOWEST_ROUTES = 12
 # On a route that hardly anybody ships on, one shipment is the percentile.
 SHIPMENTS_OF_A_ROUTE = 20
-
-
-@dataclass(frozen=True)
-class Day:
-    """A day of which there is anything: raw rows (None without raw data), the quarantine's rows, and the shipments that
-    each table counts that has a row of the day."""
-
-    date: date
-    raw: int | None
-    quarantined: int
-    shipments: Mapping[str, int]
-
-    @property
-    def accepted(self) -> int | None:
-        """The shipments that the tables count, the most of them if they disagree; None when none has the day."""
-        return max(self.shipments.values(), default=None)
-
-    @property
-    def processed(self) -> int:
-        """The rows that were accepted or quarantined."""
-        return (self.accepted or 0) + self.quarantined
-
-    @property
-    def problem(self) -> str | None:
-        """What is not as a finished run leaves it, as a phrase; None when all is well."""
-        if not self.quarantined and not self.shipments:
-            return "generated, not processed yet"
-        if len({self.shipments.get(name, 0) for name in TABLES}) > 1:
-            told = ", ".join(f"{name} {self.shipments.get(name, 'none')}" for name in TABLES)
-            return f"the tables count different numbers of shipments: {told}"
-        if self.raw not in (None, self.processed):
-            return f"of {self.raw:,} raw rows {self.processed:,} were processed"
-        return None
-
-    @property
-    def run_again(self) -> str:
-        """The command that runs the day as it was run."""
-        return run_command(self.date, self.raw)
 
 
 @dataclass(frozen=True)
@@ -130,36 +89,15 @@ class Figures:
         return sorted(carriers, key=lambda carrier: (-(carrier.on_time_rate or 0), carrier.carrier))
 
 
-class Tables:
-    """The Delta tables under a URI, each at the version that it had when this was made."""
-
-    def __init__(self, uri: str, storage_options: Mapping[str, str]) -> None:
-        self._query, self._missing = QueryBuilder(), set[str]()
-        for name in (*TABLES, QUARANTINE):
-            try:
-                table = DeltaTable(f"{uri}/{name}", storage_options=dict(storage_options))
-            except TableNotFoundError:
-                self._missing.add(name)
-            else:
-                self._query.register("quarantine" if name == QUARANTINE else name, table)
-
-    def rows(self, table: str, sql: str) -> list[Row]:
-        """What the query answers, which is of that table; nothing without the table."""
-        if table in self._missing:
-            return []
-        return rows_of(self._query, sql)
-
-
 def read_figures(
     tables: Tables, raw_rows: Mapping[date, int], first: date = date.min, last: date = date.max
 ) -> Figures:
     """The figures of the days from `first` to `last`, both included. `raw_rows` are those of each raw day there is."""
-    # Dates of the command line, or of the calendar's ends.
-    days = f"ship_date BETWEEN DATE '{first}' AND DATE '{last}'"
+    days = between(first, last)
     trends = tables.rows("daily_trends", _TRENDS.format(days=days))
     newest = trends[-1]["ship_date"] if trends else last
     return Figures(
-        days=_days(tables, days, {day: rows for day, rows in raw_rows.items() if first <= day <= last}),
+        days=read_days(tables, raw_rows, first, last),
         quarantined={row["rule"]: row["count"] for row in tables.rows(QUARANTINE, _BY_RULE.format(days=days))},
         trends=trends,
         services=[Punctuality(**row) for row in tables.rows("carrier_performance", _PUNCTUALITY.format(days=days))],
@@ -208,30 +146,8 @@ SELECT warehouse_id, hour, CAST(sum(shipments) AS double) / count(*) AS shipment
 FROM warehouse_demand WHERE {days} GROUP BY warehouse_id, hour ORDER BY warehouse_id, hour
 """
 
-_COUNTED = "SELECT ship_date, sum(shipments) AS count FROM {table} WHERE {days} GROUP BY ship_date"
-
-_QUARANTINED = "SELECT ship_date, count(*) AS count FROM quarantine WHERE {days} GROUP BY ship_date"
 
 _BY_RULE = """
 SELECT rule, count(*) AS count FROM (SELECT unnest(broken_rules) AS rule FROM quarantine WHERE {days})
 GROUP BY rule ORDER BY count DESC, rule
 """
-
-
-def _days(tables: Tables, days: str, raw_rows: Mapping[date, int]) -> list[Day]:
-    counted = {name: _by_day(tables.rows(name, _COUNTED.format(table=name, days=days))) for name in TABLES}
-    quarantined = _by_day(tables.rows(QUARANTINE, _QUARANTINED.format(days=days)))
-    known = {*raw_rows, *quarantined, *(day for counts in counted.values() for day in counts)}
-    return [
-        Day(
-            date=day,
-            raw=raw_rows.get(day),
-            quarantined=quarantined.get(day, 0),
-            shipments={name: counts[day] for name, counts in counted.items() if day in counts},
-        )
-        for day in sorted(known)
-    ]
-
-
-def _by_day(counts: Iterable[Row]) -> dict[date, int]:
-    return {row["ship_date"]: row["count"] for row in counts}

@@ -13,12 +13,12 @@ from typing import Any
 
 import jinja2
 
+from drydock.days import Day
 from drydock.read_back import Row
 from drydock.shipments_report import charts
 from drydock.shipments_report.figures import (
     SHIPMENTS_OF_A_ROUTE,
     Cost,
-    Day,
     Demand,
     Figures,
     Punctuality,

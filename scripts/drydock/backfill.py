@@ -1,0 +1,184 @@
+"""`make backfill FROM= TO= ROWS=`: many days, each by the same flows as one.
+
+Raw data is generated for several days at a time; tables are written one day after the other, in the calendar's order,
+because their measures look back. What is there already stays as it is: the same command after an interruption, or after
+a failure, goes on where it was. The calendar at the end is read from raw data and tables, not from what was done.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Annotated
+
+import typer
+
+from drydock import calendar, executions, interrupts, output, settings
+from drydock.day import DEFAULT_ROWS, FlowRun, RowsOption, generation, parse_date, parse_rows, processing
+from drydock.days import Day, read
+from drydock.errors import RunFailed, Stopped, UsageError
+from drydock.executions import POLL_SECONDS, SUCCESS, Execution
+from drydock.interrupts import Signals
+from drydock.kestra import Kestra
+from drydock.leftovers import end_leftovers
+from drydock.run import warn_of
+from drydock.running import require_running
+
+# One has the nodes while the next one's cluster waits for them.
+GENERATED_AT_ONCE = 2
+
+FromOption = Annotated[str, typer.Option("--from", help="The first day, YYYY-MM-DD.")]
+ToOption = Annotated[str, typer.Option("--to", help="The last day, YYYY-MM-DD; yesterday (UTC) if not given.")]
+
+
+def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "") -> None:
+    """Generate and process every day from FROM to TO of which that has not been done."""
+    from_day, to_day = parse_range(first, last)
+    row_count = parse_rows(rows) if rows else None
+    paths, ports = settings.Paths(), settings.Ports()
+    require_running(paths, ports)
+    begun_at = time.monotonic()
+    with interrupts.stoppable("Stopped before anything was begun."):
+        plan = Plan.of(_days(from_day, to_day), read(paths, ports, from_day, to_day), row_count)
+    output.say(
+        f"{from_day} to {to_day}: {len(plan.days)} days, {len(plan.to_generate)} to generate, "
+        f"{len(plan.to_process)} to process."
+    )
+    with executions.client(paths, ports) as engine, Signals().caught() as signals:
+        work = Backfill(engine, plan, row_count or DEFAULT_ROWS, signals)
+        failure = work.run()
+        left = [end_leftovers(paths, ports, run_id) for run_id in work.run_ids_of_failures()]
+    found = read(paths, ports, from_day, to_day)
+    output.show(calendar.table(plan.days, found, done=work.done, failed=work.failed))
+    output.say(calendar.LEGEND)
+    again = f"`make backfill FROM={from_day} TO={to_day}{f' ROWS={row_count}' if row_count else ''}` goes on from here."
+    if signals.first is not None:
+        raise Stopped(" ".join(["Stopped.", *left, again]), signals.first)
+    if failure is not None:
+        raise RunFailed(" ".join([failure, *left, again]))
+    if incomplete := [day for day in plan.days if day not in found or found[day].problem]:
+        raise RunFailed(f"Not complete: {', '.join(map(str, incomplete))}. {again}")
+    if stale := sorted(day for day in work.stale if day > to_day):
+        warn_of(paths, ports, stale)
+    output.done(f"{len(plan.days)} days are complete, after {time.monotonic() - begun_at:.0f} s.")
+
+
+def parse_range(first: str, last: str) -> tuple[date, date]:
+    """The first day and the last. Raises UsageError for what is no range of days."""
+    if not first:
+        raise UsageError("FROM is missing; expected the first day, such as `make backfill FROM=2026-01-01`.")
+    from_day, to_day = parse_date(first, "FROM"), parse_date(last, "TO")
+    if from_day > to_day:
+        raise UsageError(f"FROM is {from_day}, after TO, which is {to_day}{'' if last else ' (yesterday)'}.")
+    return from_day, to_day
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, in the calendar's order."""
+
+    days: Sequence[date]
+    to_generate: Sequence[date]
+    to_process: Sequence[date]
+
+    @classmethod
+    def of(cls, days: Sequence[date], found: Mapping[date, Day], rows: int | None) -> "Plan":
+        """`rows` None takes raw data as it is, however many rows it has.
+
+        From the first day on whose tables change, every later one is processed again: their measures look back at it.
+        """
+        to_generate = [day for day in days if not _has_raw(found.get(day), rows)]
+        changing = [day for day in days if day in to_generate or found[day].problem]
+        return cls(days, to_generate, [day for day in days if changing and day >= changing[0]])
+
+
+def _has_raw(day: Day | None, rows: int | None) -> bool:
+    return day is not None and day.raw is not None and rows in (None, day.raw)
+
+
+@dataclass
+class Backfill:
+    """The work on a plan. Nothing more is begun after a failure or a signal; what runs then comes to its end."""
+
+    engine: Kestra
+    plan: Plan
+    rows: int
+    signals: Signals
+    done: set[date] = field(default_factory=set)
+    failed: set[date] = field(default_factory=set)
+    stale: set[date] = field(default_factory=set)
+    _running: list[tuple[date, Execution]] = field(default_factory=list)
+    _run_ids: dict[date, str] = field(default_factory=dict)
+
+    def run(self) -> str | None:
+        """Work until there is nothing more to do; why it went no further, as a sentence."""
+        self._to_generate, self._to_process = list(self.plan.to_generate), list(self.plan.to_process)
+        begun_at, failure = time.monotonic(), None
+        with output.stage(f"Backfilling {self.plan.days[0]} to {self.plan.days[-1]}") as tell:
+            try:
+                while True:
+                    if failure is None and self.signals.first is None:
+                        self._begin()
+                    if not self._running:
+                        return failure
+                    tell(f"{time.monotonic() - begun_at:.0f} s, {self._news()}")
+                    time.sleep(POLL_SECONDS)
+                    failure = self._look() or failure
+            except BaseException:
+                for _, execution in self._running:
+                    execution.end()
+                raise
+
+    def run_ids_of_failures(self) -> list[str]:
+        """Of the runs that may have left a cluster."""
+        return [self._run_ids[day] for day in sorted(self.failed)]
+
+    def _begin(self) -> None:
+        generating = [execution for _, execution in self._running if execution.asked.flow == "data_generation"]
+        while self._to_generate and len(generating) < GENERATED_AT_ONCE:
+            day = self._to_generate.pop(0)
+            generating.append(self._start(day, generation(day, self.rows)))
+        is_processing = len(self._running) > len(generating)
+        if self._to_process and not is_processing and self._is_generated(self._to_process[0]):
+            day = self._to_process.pop(0)
+            self._start(day, processing(day))
+
+    def _is_generated(self, day: date) -> bool:
+        return day not in self._to_generate and all(day != running for running, _ in self._running)
+
+    def _start(self, day: date, asked: FlowRun) -> Execution:
+        run_id = self._run_ids.setdefault(day, uuid.uuid4().hex[:8])
+        execution = Execution(self.engine, asked, run_id)
+        self._running.append((day, execution))
+        return execution
+
+    def _look(self) -> str | None:
+        """Look at what runs, and take away what has ended; a sentence when that is no success."""
+        failure = None
+        for day, execution in list(self._running):
+            if self.signals.first is not None:
+                execution.kill()
+            execution.look()
+            if not execution.has_ended:
+                continue
+            self._running.remove((day, execution))
+            if execution.state == SUCCESS:
+                output.done(f"{execution.asked.did} ({execution.seconds:.0f} s)")
+                self.stale |= set(execution.stale_days())
+                if execution.asked.flow == "data_processing":
+                    self.done.add(day)
+            else:
+                self.failed.add(day)
+                if self.signals.first is None:
+                    failure = executions.show_failure(execution)
+        return failure
+
+    def _news(self) -> str:
+        doing = (f"{execution.asked.doing.lower()} ({execution.news})" for _, execution in self._running)
+        stopping = "stopping, " if self.signals.first is not None else ""
+        return f"{stopping}{len(self.done)} of {len(self.plan.to_process)} days done; {'; '.join(doing)}"
