@@ -104,6 +104,7 @@ module "emr" {
     source      = "s3://${local.buckets.source}/${local.folders.source}"
     output      = "s3://${local.buckets.output}"
     logs        = "s3://${local.buckets.logs}/${local.folders.logs}"
+    audit       = "s3://${local.buckets.audit}/${local.folders.audit}"
   }
 }
 

@@ -33,6 +33,7 @@ variables {
     source      = "s3://acme-source/raw"
     output      = "s3://acme-output"
     logs        = "s3://acme-logs/emr"
+    audit       = "s3://acme-audit/kestra"
   }
 }
 
@@ -130,6 +131,7 @@ run "a_slash_at_the_end_of_a_uri_is_refused" {
       source      = "s3://acme-source/raw"
       output      = "s3://acme-output"
       logs        = "s3://acme-logs/emr"
+      audit       = "s3://acme-audit/kestra"
     }
   }
 

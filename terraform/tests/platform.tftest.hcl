@@ -35,11 +35,13 @@ run "a_prefix_stands_before_every_bucket" {
       output.platform_config.source_uri,
       output.platform_config.output_uri,
       output.platform_config.log_uri,
+      output.platform_config.audit_uri,
       ] == [
       "s3://acme-spark-job-data-input/spark_app",
       "s3://acme-spark-job-data-source-1/data_source/shipment",
       "s3://acme-spark-job-data-output",
       "s3://acme-emr-cluster-spark-logs/test-emr-logs",
+      "s3://acme-builditall-logs/kestra",
     ]
     error_message = "A bucket has no prefix."
   }

@@ -42,6 +42,7 @@ def complete_document() -> dict[str, Any]:
         "source_uri": "s3://source/data_source/shipment",
         "output_uri": "s3://output",
         "log_uri": "s3://logs/emr",
+        "audit_uri": "s3://audit/kestra",
         "bootstrap_actions": [{"name": "Install", "path": "s3://input/bootstrap.sh", "args": ["s3://input/wheels"]}],
         "configurations": [{"classification": "spark-defaults", "properties": {"spark.a": "b"}}],
         "tags": {"for-use-with-amazon-emr-managed-policies": "true", "platform": "drydock"},

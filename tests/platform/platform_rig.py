@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -18,7 +19,7 @@ import psutil
 from botocore.exceptions import ClientError
 from deltalake import DeltaTable, QueryBuilder
 
-from drydock import aws, processes, read_back, settings
+from drydock import aws, env, processes, read_back, settings
 from drydock.supervision import Supervisor
 from tests.running import wait_for
 
@@ -101,6 +102,32 @@ class Platform:
         """Run `drydock ARGUMENTS` to its end."""
         verb = self.start(*arguments)
         return subprocess.CompletedProcess(arguments, verb.end(), verb.text, "")
+
+    def driver(self, *arguments: str) -> dict[str, Any]:
+        """Run a verb of the driver's with what `drydock env` exports; what it prints at last."""
+        driver = settings.Paths().environment("workspace") / "bin" / "drydock-driver"
+        ended = subprocess.run(
+            [driver, *arguments, "--output=json"],
+            env={"PATH": os.defpath, **env.exports(self.paths, self.ports)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        document: dict[str, Any] = json.loads(ended.stdout)
+        return document
+
+    @contextmanager
+    def job_replaced(self, job: str, program: str) -> Iterator[None]:
+        """The jobs of a day, one of them another program."""
+        s3 = self.client("s3")
+        place = {"Bucket": "spark-job-data-input", "Key": f"spark_app/{job}.py"}
+        kept = s3.get_object(**place)["Body"].read()
+        s3.put_object(**place, Body=program.encode())
+        try:
+            yield
+        finally:
+            s3.put_object(**place, Body=kept)
 
     def client(self, service: str) -> Any:
         """boto3's client of a service, with the operator's key."""

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from tests.platform.platform_rig import Platform, Verb, until
 
 DAY = "2026-03-08"
-INPUT = "spark-job-data-input"
 
 
 @pytest.fixture
@@ -30,22 +28,9 @@ def _assert_failed(verb: Verb, code: int) -> None:
     assert verb.text.splitlines()[-1].startswith("✗ "), verb.text
 
 
-@contextmanager
-def _job_replaced(platform: Platform, job: str, program: str) -> Iterator[None]:
-    """The jobs of a day, one of them another program."""
-    s3 = platform.client("s3")
-    place = {"Bucket": INPUT, "Key": f"spark_app/{job}.py"}
-    kept = s3.get_object(**place)["Body"].read()
-    s3.put_object(**place, Body=program.encode())
-    try:
-        yield
-    finally:
-        s3.put_object(**place, Body=kept)
-
-
 def test_a_generator_that_exits_1(platform: Platform, day: Verb) -> None:
     day.wait_for(f"Generating {DAY}")  # until then, the demo mends what is not as it was uploaded
-    with _job_replaced(platform, "data_generator", "import sys\nsys.exit('the harbour is closed')\n"):
+    with platform.job_replaced("data_generator", "import sys\nsys.exit('the harbour is closed')\n"):
         _assert_failed(day, 1)
     assert "the harbour is closed" in day.text
     assert f"Generating {DAY} on cluster j-" in day.text
@@ -59,7 +44,7 @@ def test_jobs_that_succeed_and_write_nothing(platform: Platform) -> None:
     empty_day = "2026-03-09"
     verb = platform.start("demo", f"--date={empty_day}", "--rows=1000")
     verb.wait_for(f"Generating {empty_day}")
-    with _job_replaced(platform, "data_generator", "pass"), _job_replaced(platform, "data_processor", "pass"):
+    with platform.job_replaced("data_generator", "pass"), platform.job_replaced("data_processor", "pass"):
         _assert_failed(verb, 1)
     assert f"Processed {empty_day}" in verb.text
     why = verb.text[verb.text.index("✗ ") :]
@@ -87,7 +72,7 @@ def test_a_termination_that_is_refused_after_a_job_went_well(platform: Platform,
     emr = platform.client("emr")
     day.wait_for(f"Generating {DAY}")
     protected = "import os, time\nwhile not os.path.exists(os.environ['HOME'] + '/go'): time.sleep(0.1)\n"
-    with _job_replaced(platform, "data_generator", protected):
+    with platform.job_replaced("data_generator", protected):
         cluster_id = platform.running_step()
         emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=True)
         for node in platform.paths.nodes():

@@ -37,6 +37,7 @@ def test_platform_json_is_exactly_what_the_driver_reads(platform: Platform) -> N
         "source_uri": "s3://spark-job-data-source-1/data_source/shipment",
         "output_uri": "s3://spark-job-data-output",
         "log_uri": "s3://emr-cluster-spark-logs/test-emr-logs",
+        "audit_uri": "s3://builditall-logs/kestra",
         "bootstrap_actions": [
             {
                 "name": "Install the jobs' Python packages",

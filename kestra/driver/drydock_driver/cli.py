@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import boto3
 import typer
 from botocore.config import Config
 
-from drydock_driver import credentials, platform_config, prices, steps
+from drydock_driver import credentials, orchestrator_logs, platform_config, prices, steps
 from drydock_driver.cluster import JobRun
 from drydock_driver.emr_api import Emr
 from drydock_driver.errors import DriverError, UsageError, aws_errors
@@ -231,6 +232,31 @@ def run(
 
 
 @app.command()
+def ship_logs(
+    config: ConfigOption,
+    days: Annotated[list[str], typer.Argument(help="The days (UTC) to copy, YYYY-MM-DD.")],
+    kestra_url: Annotated[str, typer.Option("--kestra-url", envvar="KESTRA_URL", help="Where Kestra answers.")],
+    kestra_username: Annotated[str, typer.Option("--kestra-username", envvar="KESTRA_USERNAME", help="Who asks it.")],
+    kestra_password_file: Annotated[
+        Path, typer.Option("--kestra-password-file", envvar="KESTRA_PASSWORD_FILE", help="A file with the password.")
+    ],
+    role_arn: RoleOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Copy the orchestrator's logs and executions of these days into the platform's bucket for audits."""
+    wanted = [_day(day) for day in days]
+    it = _driver(config, role_arn, output)
+    counts: dict[str, dict[str, int]] = {}
+    with orchestrator_logs.kestra(kestra_url, kestra_username, kestra_password_file) as client:
+        for day in wanted:
+            it.interruption.check()
+            counts[day.isoformat()] = orchestrator_logs.ship(client, it.s3, it.platform.audit_uri, day)
+            told = ", ".join(f"{count} {what}" for what, count in counts[day.isoformat()].items())
+            it.reporter.news(f"{day}: {told} copied to {it.platform.audit_uri}")
+    it.reporter.result(audit_uri=it.platform.audit_uri, days=counts)
+
+
+@app.command()
 def sweep(
     config: ConfigOption,
     run_id: Annotated[
@@ -310,13 +336,17 @@ def _s3(session: boto3.Session) -> "S3Client":
 
 
 def _job_run(job: str, day: str, run_id: str | None) -> JobRun:
+    return JobRun(job, _day(day), run_id or uuid.uuid4().hex[:8])
+
+
+def _day(text: str) -> date:
     try:
-        parsed = date.fromisoformat(day)
+        parsed = date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"`{day}` is no date; expected YYYY-MM-DD.") from error
-    if parsed.isoformat() != day:  # fromisoformat also reads 20260131 and 2026-W05-6
-        raise UsageError(f"`{day}` is no date; expected YYYY-MM-DD.")
-    return JobRun(job, parsed, run_id or uuid.uuid4().hex[:8])
+        raise UsageError(f"`{text}` is no date; expected YYYY-MM-DD.") from error
+    if parsed.isoformat() != text:  # fromisoformat also reads 20260131 and 2026-W05-6
+        raise UsageError(f"`{text}` is no date; expected YYYY-MM-DD.")
+    return parsed
 
 
 def _ended_run(cluster: str | None, job: str | None, day: str | None, run_id: str | None) -> JobRun | None:

@@ -9,6 +9,7 @@ DriverError                 printed as a sentence, never a traceback; exit code 
 ├── ClusterFailed           the cluster ended before its work was done
 ├── StepFailed              a step ended in any state but COMPLETED
 ├── TimedOut                what was waited for did not happen in time
+├── OrchestratorFailed      Kestra refused, or did not answer
 ├── StillAlive              a cluster could not be ended: it costs money until somebody does
 └── Interrupted             a signal asked to stop; exit code 128 + signal
 """
@@ -96,6 +97,10 @@ class StepFailed(DriverError):
 
 class TimedOut(DriverError):
     """What was waited for did not happen in time."""
+
+
+class OrchestratorFailed(DriverError):
+    """Kestra's API gave no answer, or another than it should."""
 
 
 class StillAlive(DriverError):

@@ -47,6 +47,7 @@ class Platform:
     source_uri: str
     output_uri: str
     log_uri: str
+    audit_uri: str
     bootstrap_actions: tuple[dict[str, Any], ...]
     configurations: tuple[dict[str, Any], ...]
     tags: dict[str, str]
@@ -143,6 +144,7 @@ def parse(document: Any, origin: str) -> Platform:
         source_uri=fields.get_uri("source_uri"),
         output_uri=fields.get_uri("output_uri"),
         log_uri=fields.get_uri("log_uri"),
+        audit_uri=fields.get_uri("audit_uri"),
         bootstrap_actions=tuple(fields.get("bootstrap_actions", list)),
         configurations=tuple(fields.get("configurations", list)),
         tags=dict(fields.get("tags", dict)),

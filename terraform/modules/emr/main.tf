@@ -98,6 +98,7 @@ locals {
     source_uri      = var.uris.source
     output_uri      = var.uris.output
     log_uri         = var.uris.logs
+    audit_uri       = var.uris.audit
     bootstrap_actions = [{
       name = "Install the jobs' Python packages"
       path = "${var.uris.application}/bootstrap.sh"

@@ -89,12 +89,13 @@ variable "spark_defaults" {
 }
 
 variable "uris" {
-  description = "Where jobs, raw data, tables and logs are, as s3:// URIs without slashes at their ends."
+  description = "Where jobs, raw data, tables, the clusters' logs and the orchestrator's are, as s3:// URIs without slashes at their ends."
   type = object({
     application = string
     source      = string
     output      = string
     logs        = string
+    audit       = string
   })
 
   validation {

@@ -1,0 +1,213 @@
+"""The flows on a platform, whatever goes wrong: the right state; within a minute no cluster and no step's process."""
+
+import gzip
+import json
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from drydock import executions
+from drydock.executions import ENDED, NAMESPACE
+from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
+from drydock.supervision import Supervisor
+from tests.platform.platform_rig import Platform, until
+from tests.spark import oracle
+
+DAY = date(2026, 3, 10)
+MINUTE = 60
+RUNS_UNTIL_TOLD = """
+import json, os, time
+while not os.path.exists(os.environ["HOME"] + "/go"):
+    time.sleep(0.1)
+print(json.dumps({"rows": 7}))
+"""
+
+
+@pytest.fixture
+def engine(platform: Platform) -> Iterator[Kestra]:
+    with executions.client(platform.paths, platform.ports) as engine:
+        yield engine
+    _nothing_is_left(platform)
+
+
+def _start(engine: Kestra, flow: str, run_id: str, **inputs: str) -> str:
+    labels = {executions.CORRELATION: run_id}
+    return str(engine.start(NAMESPACE, flow, {"date": DAY.isoformat(), **inputs}, labels)["id"])
+
+
+def _await_end(engine: Kestra, execution_id: str) -> dict[str, Any]:
+    return until(
+        lambda: found if (found := engine.execution(execution_id))["state"]["current"] in ENDED else None, "end"
+    )
+
+
+def _state(document: dict[str, Any]) -> str:
+    return str(document["state"]["current"])
+
+
+def _cluster_run(engine: Kestra, execution_id: str) -> dict[str, Any]:
+    """The execution of emr_cluster that the execution started."""
+    return until(
+        lambda: next(iter(engine.executions(triggerExecutionId=execution_id)), None), "its cluster's execution"
+    )
+
+
+def _tasks(document: dict[str, Any]) -> dict[str, str]:
+    return {task["taskId"]: _state(task) for task in document["taskRunList"]}
+
+
+def _nothing_is_left(platform: Platform) -> None:
+    until(lambda: not platform.clusters() and not platform.step_processes(), "all of it to be gone", seconds=MINUTE)
+
+
+def test_a_generation_tells_what_it_did_and_what_it_cost(platform: Platform, engine: Kestra) -> None:
+    ended = _await_end(engine, _start(engine, "data_generation", "happy", rows="700"))
+    assert _state(ended) == "SUCCESS"
+    assert {"key": "date", "value": DAY.isoformat()} in ended["labels"]
+    told = engine.outputs(ended["id"])
+    assert told["date"] == DAY.isoformat()
+    cluster_id = told["cluster"]["cluster_id"]
+    (step,) = told["cluster"]["steps"]
+    assert platform.cluster_state(cluster_id) == "TERMINATED"
+    assert platform.step(cluster_id, step["step_id"])["Status"]["State"] == step["state"] == "COMPLETED"
+    assert told["cluster"]["rows"] == step["told"]["rows"] == 700
+    assert told["cluster"]["log_uri"].endswith(f"/{cluster_id}/steps/{step['step_id']}/")
+    assert 0 < told["cluster"]["cost_estimate_usd"] < 1
+    of_cluster = _tasks(_cluster_run(engine, ended["id"]))
+    assert of_cluster == dict.fromkeys(("create", "submit", "wait", "terminate"), "SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [({"date": "2026-02-30"}, "date"), ({"rows": "0"}, "rows"), ({"rows": "many"}, "rows"), ({"date": ""}, "date")],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(
+    platform: Platform, engine: Kestra, inputs: dict[str, str], reason: str
+) -> None:
+    before = len(engine.executions())
+    with pytest.raises(KestraRefused, match=reason) as refused:
+        _start(engine, "data_generation", "refused", **inputs)
+    assert refused.value.status == 422
+    assert len(engine.executions()) == before
+
+
+def test_a_kill_while_the_step_runs(platform: Platform, engine: Kestra) -> None:
+    execution_id = _start(engine, "data_generation", "killed", rows="1000")
+    platform.running_step()
+    engine.kill(execution_id)
+    assert _state(_await_end(engine, execution_id)) == "KILLED"
+    _nothing_is_left(platform)
+
+
+@pytest.mark.full
+def test_a_kill_while_the_cluster_is_made(platform: Platform, engine: Kestra) -> None:
+    execution_id = _start(engine, "data_generation", "killed-early", rows="1000")
+    (cluster_id,) = until(platform.clusters, "a cluster")
+    engine.kill(execution_id)
+    assert _state(_await_end(engine, execution_id)) == "KILLED"
+    _nothing_is_left(platform)
+    assert platform.cluster_state(cluster_id) == "TERMINATED"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("stage", ["create", "wait"])
+def test_a_driver_that_is_killed(platform: Platform, engine: Kestra, stage: str) -> None:
+    """The flow's last task ends the cluster, found by its name where its id was never told."""
+    execution_id = _start(engine, "data_generation", f"driver-{stage}", rows="1000")
+    until(platform.clusters, "a cluster")
+    if stage == "wait":
+        platform.running_step()
+    (driver,) = until(platform.drivers, "the driver")
+    driver.kill()
+    assert _state(_await_end(engine, execution_id)) == "FAILED"
+    cluster_run = engine.execution(_cluster_run(engine, execution_id)["id"])
+    assert _tasks(cluster_run)[stage] == "FAILED"
+    assert _tasks(cluster_run)["terminate"] == "SUCCESS"
+
+
+@pytest.mark.full
+def test_a_sweep_ends_the_clusters_of_a_run_and_spares_those_that_somebody_looks_after(
+    platform: Platform, engine: Kestra
+) -> None:
+    left = platform.driver("create", "--job=left", f"--date={DAY}", "--run-id=left")["cluster_id"]
+    alive = _start(engine, "data_generation", "alive", rows="1000")
+    until(lambda: len(platform.clusters()) == 2, "a cluster that waits for the other's nodes")
+    swept = _await_end(engine, str(engine.start(NAMESPACE, "sweep", {}, {})["id"]))
+    assert _state(swept) == "SUCCESS"
+    assert len(platform.clusters()) == 2  # both were looked after a moment ago
+    swept = _await_end(engine, str(engine.start(NAMESPACE, "sweep", {"run_id": "left"}, {})["id"]))
+    assert _state(swept) == "SUCCESS"
+    assert platform.await_cluster(left, "TERMINATED")
+    assert _state(_await_end(engine, alive)) == "SUCCESS"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_engine_that_is_restarted_in_the_middle_goes_on(
+    platform: Platform, engine: Kestra, number: signal.Signals
+) -> None:
+    """With the same cluster, and the same step when nobody ended them; and nothing runs twice."""
+    with platform.job_replaced("data_generator", RUNS_UNTIL_TOLD):
+        execution_id = _start(engine, "data_generation", f"restarted-{number.name.lower()}", rows="1000")
+        cluster_id = platform.running_step()
+        before = platform.pid_of("kestra")
+        os.kill(before, number)
+        until(lambda: Supervisor(platform.paths).service_pids().get("kestra") not in (None, before), "a new engine")
+        until(lambda: _answers(engine), "the engine to answer")
+        assert _state(engine.execution(execution_id)) == "RUNNING"
+        for node in platform.paths.nodes():
+            (node.scratch / "tenancy" / "home" / "go").touch()
+        ended = _await_end(engine, execution_id)
+    steps = platform.client("emr").list_steps(ClusterId=cluster_id)["Steps"]
+    assert len(steps) == 1
+    if number == signal.SIGKILL:
+        assert _state(ended) == "SUCCESS"
+        told = engine.outputs(execution_id)["cluster"]
+        assert (told["cluster_id"], told["rows"]) == (cluster_id, 7)
+    else:  # who stops the engine stops its drivers, and each of them ends its cluster
+        assert _state(ended) in {"FAILED", "SUCCESS"}
+    assert platform.cluster_state(cluster_id) == "TERMINATED"
+
+
+def _answers(engine: Kestra) -> bool:
+    try:
+        engine.ping()
+    except KestraUnreachable:
+        return False
+    return True
+
+
+@pytest.mark.full
+def test_two_executions_of_one_day(platform: Platform, engine: Kestra, tmp_path: Any) -> None:
+    """Tables are written by one after the other, and count the day once."""
+    assert _state(_await_end(engine, _start(engine, "data_generation", "twice", rows="900"))) == "SUCCESS"
+    first = _start(engine, "data_processing", "twice-1")
+    second = _start(engine, "data_processing", "twice-2")
+    until(lambda: _state(engine.execution(second)) == "QUEUED", "the second to wait")
+    assert _state(engine.execution(first)) in {"CREATED", "RUNNING"}
+    assert [_state(_await_end(engine, each)) for each in (first, second)] == ["SUCCESS", "SUCCESS"]
+    expected = oracle.expected_tables({DAY: platform.raw_files(DAY, tmp_path)}, DAY)
+    assert oracle.all_differences(expected, {table: platform.rows(table, DAY) for table in expected}) == []
+
+
+def test_the_orchestrator_s_logs_are_copied_by_day(platform: Platform, engine: Kestra) -> None:
+    today = datetime.now(UTC).date()
+    swept = _await_end(engine, str(engine.start(NAMESPACE, "sweep", {}, {})["id"]))
+    shipped = _await_end(engine, str(engine.start(NAMESPACE, "ship_logs", {"date": today.isoformat()}, {})["id"]))
+    assert _state(shipped) == "SUCCESS"
+    s3 = platform.client("s3")
+
+    def copied(kind: str) -> list[dict[str, Any]]:
+        key = f"kestra/{kind}/date={today}/{kind}.jsonl.gz"
+        body = s3.get_object(Bucket="builditall-logs", Key=key)["Body"].read()
+        return [json.loads(line) for line in gzip.decompress(body).splitlines()]
+
+    (execution,) = [each for each in copied("executions") if each["id"] == swept["id"]]
+    assert execution == engine.execution(swept["id"])
+    assert [line for line in copied("logs") if line["executionId"] == swept["id"] and line["level"] != "DEBUG"] == (
+        engine.logs(swept["id"])
+    )
