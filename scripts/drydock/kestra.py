@@ -91,8 +91,12 @@ class Kestra:
 
     def executions(self, **filters: str) -> list[Document]:
         """Executions, the newest first; `filters` are fields and what they have to equal, such as flowId."""
-        equal = {f"filters[{name}][EQUALS]": value for name, value in filters.items()}
-        return self._all("/executions/search", {**equal, "sort": "state.startDate:desc"})
+        return self._all("/executions/search", {**_equal(filters), "sort": "state.startDate:desc"})
+
+    def newest_execution(self, **filters: str) -> Document | None:
+        """The newest of `executions`."""
+        params = {**_equal(filters), "sort": "state.startDate:desc", "size": "1"}
+        return next(iter(self._ask("GET", f"{API}/executions/search", params=params).json()["results"]), None)
 
     def kill(self, execution_id: str) -> None:
         """Ask for the end of an execution and of those that it started."""
@@ -106,11 +110,8 @@ class Kestra:
 
     def last_log_line(self, execution_id: str) -> Document | None:
         """What the execution said last, as in `logs`; what only Kestra's developers want to know left out."""
-        of_execution = {
-            "filters[executionId][EQUALS]": execution_id,
-            "filters[level][GREATER_THAN_OR_EQUAL_TO]": "INFO",
-        }
-        wanted = {**of_execution, "sort": "timestamp:desc", "size": "1"}
+        told = {**_equal({"executionId": execution_id}), "filters[level][GREATER_THAN_OR_EQUAL_TO]": "INFO"}
+        wanted = {**told, "sort": "timestamp:desc", "size": "1"}
         return next(iter(self._ask("GET", f"{API}/logs/search", params=wanted).json()["results"]), None)
 
     def outputs(self, execution_id: str) -> Document:
@@ -151,6 +152,10 @@ class Kestra:
         if answer.is_error:
             raise KestraRefused(f"Kestra refuses {method} {path}: {_message(answer)}", answer.status_code)
         return answer
+
+
+def _equal(filters: Mapping[str, str]) -> dict[str, str]:
+    return {f"filters[{name}][EQUALS]": value for name, value in filters.items()}
 
 
 _YAML = {"Content-Type": "application/x-yaml"}

@@ -1,4 +1,4 @@
-"""`make local-status`: what runs, since when, how much memory it takes, and why what does not work does not."""
+"""`make local-status`: what runs, since when, its memory, why what does not work does not, and what runs next."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from drydock import output, processes, settings, startup, terraform
+from drydock import output, processes, schedules, settings, startup, terraform
 from drydock.errors import ServiceFailed
 from drydock.health import Unhealthy
 from drydock.services import Service, declare
@@ -56,6 +56,8 @@ def show_status() -> int:
     with ThreadPoolExecutor(max_workers=len(declared)) as pool:
         rows = list(pool.map(lambda it: status(it, states.get(it.name)), declared))
     output.show(table(rows))
+    if any(row.name == "kestra" and row.state == "healthy" for row in rows):
+        schedules.show(paths, ports)
     unwell = [row for row in rows if row.state != "healthy"]
     if unwell:
         output.say(f"`make local-logs SERVICE={unwell[0].name}` shows its log; `make local-up` starts what stopped.")
@@ -104,7 +106,7 @@ def table(rows: list[Status]) -> Table:
         shown.add_row(
             row.name,
             f"[{style}]{row.state}[/]",
-            _duration(row.since_seconds),
+            output.duration(row.since_seconds),
             _mebibytes(row.memory_bytes),
             row.url or "",
             escape(row.why_not),
@@ -115,14 +117,3 @@ def table(rows: list[Status]) -> Table:
 
 def _mebibytes(count: int) -> str:
     return f"{count / 1024**2:.0f} MiB" if count else ""
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -66,6 +66,18 @@ def show(table: Table) -> None:
     TABLES.print(table)
 
 
+def duration(seconds: float | None) -> str:
+    """A length of time, for people; nothing for None."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 @contextmanager
 def stage(message: str, console: Console = CONSOLE) -> Iterator[Callable[[str], None]]:
     """Show `message` with a spinner while the stage runs (a plain line where there is no terminal).
