@@ -3,10 +3,11 @@
 | suite | environment | folders |
 |---|---|---|
 | platform | `workspace` | `tests/platform` and `tests/runtime`, which start the whole platform |
+| services | `workspace` | `tests/engine`, `tests/gateway`, `tests/node` and `tests/terraform`, which start a part of it each |
 | parts | `workspace` | the other folders |
 | spark | `spark` | `tests/spark`, which imports pyspark |
 
-Two suites run side by side, since those that start a platform wait more than they compute. The last line counts over
+Three suites run side by side, since those that start processes wait more than they compute. The last line counts over
 all: `N passed, N failed`, and `, N skipped` when there are such.
 """
 
@@ -54,12 +55,14 @@ class Suite:
 
 
 _PLATFORM = ("tests/platform", "tests/runtime")
+_SERVICES = ("tests/engine", "tests/gateway", "tests/node", "tests/terraform")
 SUITES = (
     Suite("platform", "workspace", _PLATFORM),
-    Suite("parts", "workspace", ("tests",), ignored=("tests/spark", *_PLATFORM)),
+    Suite("services", "workspace", _SERVICES),
+    Suite("parts", "workspace", ("tests",), ignored=("tests/spark", *_PLATFORM, *_SERVICES)),
     Suite("spark", "spark", ("tests/spark",)),
 )
-AT_ONCE = 2
+AT_ONCE = 3
 
 
 @dataclass(frozen=True)

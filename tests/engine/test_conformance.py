@@ -1,15 +1,20 @@
 """Kestra's own Python client finds the engine's answers as it finds the server's."""
 
+import warnings
+
 import pytest
-from kestrapy.exceptions import ApiException
-from kestrapy.kestra_client import KestraClient
-from kestrapy.models.query_filter_field import QueryFilterField
-from kestrapy.query import eq, gte, where
 
 from drydock import settings
 from tests.engine.conftest import SAY
 from tests.engine.engine_rig import NAMESPACE, Engine
 from tests.running import wait_for
+
+with warnings.catch_warnings():  # a model of its has a field that pydantic has a method of
+    warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
+    from kestrapy.exceptions import ApiException
+    from kestrapy.kestra_client import KestraClient
+    from kestrapy.models.query_filter_field import QueryFilterField
+    from kestrapy.query import eq, gte, where
 
 TENANT = "main"
 

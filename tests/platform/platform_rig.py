@@ -243,12 +243,13 @@ class Platform:
                 commands.append(" ".join(process.cmdline()))
         return commands
 
-    def drivers(self) -> list[psutil.Process]:
-        """The EMR drivers that flows have started."""
+    def drivers(self, verb: str) -> list[psutil.Process]:
+        """The EMR drivers that flows have started with this verb."""
         found = []
         for process in processes.running(self.paths):
             with suppress(psutil.NoSuchProcess):
-                if any("drydock-driver" in word for word in process.cmdline()):
+                command = process.cmdline()
+                if verb in command and any("drydock-driver" in word for word in command):
                     found.append(process)
         return found
 

@@ -39,6 +39,7 @@ def test_a_generator_that_exits_1(platform: Platform, day: Verb) -> None:
     platform.assert_nothing_runs()
 
 
+@pytest.mark.full
 def test_jobs_that_succeed_and_write_nothing(platform: Platform) -> None:
     """No exit code tells: only who reads the day back can."""
     empty_day = "2026-03-09"
@@ -68,6 +69,7 @@ def test_a_termination_that_is_refused(platform: Platform, day: Verb) -> None:
     until(lambda: not platform.clusters(), "the cluster to end")
 
 
+@pytest.mark.full
 def test_a_termination_that_is_refused_after_a_job_went_well(platform: Platform, day: Verb) -> None:
     emr = platform.client("emr")
     day.wait_for(f"Generating {DAY}")
@@ -128,7 +130,7 @@ def test_ctrl_c_in_the_summary(platform: Platform) -> None:
 def test_a_driver_that_is_killed_leaves_no_cluster(platform: Platform, day: Verb) -> None:
     """The flow ends the cluster: its last task runs whatever becomes of the others."""
     platform.running_step()
-    [driver] = until(platform.drivers, "the driver")
+    [driver] = until(lambda: platform.drivers("wait"), "the driver")
     driver.kill()
     _assert_failed(day, 1)
     assert "failed: task `wait` of execution" in day.text

@@ -60,6 +60,12 @@ def _tasks(document: dict[str, Any]) -> dict[str, str]:
     return {task["taskId"]: _state(task) for task in document["taskRunList"]}
 
 
+def _tell(platform: Platform) -> None:
+    """Let the program that waits to be told go on."""
+    for node in platform.paths.nodes():
+        (node.scratch / "tenancy" / "home" / "go").touch()
+
+
 def _nothing_is_left(platform: Platform) -> None:
     until(lambda: not platform.clusters() and not platform.step_processes(), "all of it to be gone", seconds=MINUTE)
 
@@ -78,12 +84,13 @@ def test_a_generation_tells_what_it_did_and_what_it_cost(platform: Platform, eng
     assert told["cluster"]["log_uri"].endswith(f"/{cluster_id}/steps/{step['step_id']}/")
     assert 0 < told["cluster"]["cost_estimate_usd"] < 1
     of_cluster = _tasks(_cluster_run(engine, ended["id"]))
-    assert of_cluster == dict.fromkeys(("create", "submit", "wait", "terminate"), "SUCCESS")
+    well = dict.fromkeys(("create", "submit", "wait", "terminate"), "SUCCESS")
+    assert of_cluster == {**well, "terminate_anyway": "SKIPPED"}
 
 
 @pytest.mark.parametrize(
     ("inputs", "reason"),
-    [({"date": "2026-02-30"}, "date"), ({"rows": "0"}, "rows"), ({"rows": "many"}, "rows"), ({"date": ""}, "date")],
+    [({"date": "2026-02-30"}, "date"), ({"rows": "0"}, "rows"), ({"rows": "many"}, "rows")],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_runs(
     platform: Platform, engine: Kestra, inputs: dict[str, str], reason: str
@@ -119,14 +126,28 @@ def test_a_driver_that_is_killed(platform: Platform, engine: Kestra, stage: str)
     """The flow's last task ends the cluster, found by its name where its id was never told."""
     execution_id = _start(engine, "data_generation", f"driver-{stage}", rows="1000")
     until(platform.clusters, "a cluster")
-    if stage == "wait":
-        platform.running_step()
-    (driver,) = until(platform.drivers, "the driver")
+    (driver,) = until(lambda: platform.drivers(stage), "the driver")
     driver.kill()
     assert _state(_await_end(engine, execution_id)) == "FAILED"
     cluster_run = engine.execution(_cluster_run(engine, execution_id)["id"])
     assert _tasks(cluster_run)[stage] == "FAILED"
-    assert _tasks(cluster_run)["terminate"] == "SUCCESS"
+    assert _tasks(cluster_run)["terminate_anyway"] == "SUCCESS"
+
+
+@pytest.mark.full
+def test_a_cluster_that_cannot_be_ended_fails_its_execution(platform: Platform, engine: Kestra) -> None:
+    """Although all went well until then: it costs money."""
+    with platform.job_replaced("data_generator", RUNS_UNTIL_TOLD):
+        execution_id = _start(engine, "data_generation", "protected", rows="1000")
+        cluster_id = platform.running_step()
+        emr = platform.client("emr")
+        emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=True)
+        _tell(platform)
+        assert _state(_await_end(engine, execution_id)) == "FAILED"
+    of_cluster = _tasks(_cluster_run(engine, execution_id))
+    assert (of_cluster["wait"], of_cluster["terminate"]) == ("SUCCESS", "FAILED")
+    emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+    emr.terminate_job_flows(JobFlowIds=[cluster_id])
 
 
 @pytest.mark.full
@@ -159,8 +180,7 @@ def test_an_engine_that_is_restarted_in_the_middle_goes_on(
         until(lambda: Supervisor(platform.paths).service_pids().get("kestra") not in (None, before), "a new engine")
         until(lambda: _answers(engine), "the engine to answer")
         assert _state(engine.execution(execution_id)) == "RUNNING"
-        for node in platform.paths.nodes():
-            (node.scratch / "tenancy" / "home" / "go").touch()
+        _tell(platform)
         ended = _await_end(engine, execution_id)
     steps = platform.client("emr").list_steps(ClusterId=cluster_id)["Steps"]
     assert len(steps) == 1

@@ -1,8 +1,11 @@
 """The driver's `sweep` on real clusters."""
 
+import pytest
+
 from tests.platform.platform_rig import Platform
 
 
+@pytest.mark.full
 def test_the_clusters_of_a_run_that_is_over_are_ended_and_no_others(platform: Platform) -> None:
     left = platform.driver("create", "--job=sweeping", "--date=2026-03-01", "--run-id=left")["cluster_id"]
     assert platform.driver("sweep") == {"ended": [], "spared": [left]}

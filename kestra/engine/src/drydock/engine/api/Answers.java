@@ -33,9 +33,9 @@ final class Answers {
         return json(Map.of("results", List.copyOf(found), "total", found.getTotal()));
     }
 
-    /** The same of what Micronaut pages. */
+    /** A page of a search that could have cursors in place of numbers: `type` says that it has not. */
     static MutableHttpResponse<String> page(Page<?> found) {
-        return json(Map.of("results", found.getContent(), "total", found.getTotalSize()));
+        return json(Map.of("results", found.getContent(), "total", found.getTotalSize(), "type", "OFFSET"));
     }
 
     static MutableHttpResponse<String> json(Object document) {
