@@ -3,7 +3,7 @@
 | suite | environment | folders |
 |---|---|---|
 | platform | `workspace` | `tests/platform` and `tests/runtime`, which start the whole platform |
-| services | `workspace` | `tests/engine`, `tests/gateway`, `tests/node` and `tests/terraform`, which start a part of it each |
+| services | `workspace` | `tests/engine`, `tests/gateway`, `tests/node`, `tests/terraform`, which start a part of it |
 | parts | `workspace` | the other folders |
 | spark | `spark` | `tests/spark`, which imports pyspark |
 
