@@ -20,7 +20,7 @@ import boto3
 import typer
 from botocore.config import Config
 
-from drydock_driver import credentials, orchestrator_logs, platform_config, prices, steps
+from drydock_driver import credentials, platform_config, prices, steps
 from drydock_driver.cluster import JobRun
 from drydock_driver.emr_api import Emr
 from drydock_driver.errors import DriverError, UsageError, aws_errors
@@ -244,6 +244,8 @@ def ship_logs(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Copy the orchestrator's logs and executions of these days into the platform's bucket for audits."""
+    from drydock_driver import orchestrator_logs  # late: its HTTP client would cost every other verb a quarter second
+
     wanted = [_day(day) for day in days]
     it = _driver(config, role_arn, output)
     counts: dict[str, dict[str, int]] = {}
