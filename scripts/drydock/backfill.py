@@ -1,14 +1,16 @@
 """`make backfill FROM= TO= ROWS=`: many days, each by the same flows as one.
 
 Raw data is generated for several days at a time; tables are written one day after the other, in the calendar's order,
-because their measures look back. What is there already stays as it is: the same command after an interruption, or after
-a failure, goes on where it was. The calendar at the end is read from raw data and tables, not from what was done.
+because their measures look back. What is there already, and looks back at what is there, stays as it is: the same
+command after an interruption, or after a failure, goes on where it was. The calendar at the end is read from raw data
+and tables, not from what was done.
 """
 
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -16,8 +18,8 @@ import typer
 
 from drydock import calendar, executions, interrupts, output, settings
 from drydock.day import DEFAULT_ROWS, FlowRun, RowsOption, generation, parse_date, parse_rows, processing
-from drydock.days import Day, read
-from drydock.errors import RunFailed, Stopped, UsageError
+from drydock.days import REACH, Day, read
+from drydock.errors import DrydockError, RunFailed, Stopped, UsageError
 from drydock.executions import POLL_SECONDS, SUCCESS, Execution
 from drydock.interrupts import Signals
 from drydock.kestra import Kestra
@@ -47,18 +49,23 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
     )
     with executions.client(paths, ports) as engine, Signals().caught() as signals:
         work = Backfill(engine, plan, row_count or DEFAULT_ROWS, signals)
-        failure = work.run()
+        work.run()
         left = [end_leftovers(paths, ports, run_id) for run_id in work.run_ids_of_failures()]
-    found = read(paths, ports, from_day, to_day)
-    output.show(calendar.table(plan.days, found, done=work.done, failed=work.failed))
-    output.say(calendar.LEGEND)
     again = f"`make backfill FROM={from_day} TO={to_day}{f' ROWS={row_count}' if row_count else ''}` goes on from here."
+    said = " ".join([*filter(None, [work.failure]), *left, again])
+    try:
+        found = read(paths, ports, from_day, to_day)
+    except DrydockError as error:
+        said = f"{said} What is there cannot be read: {error}"
+    else:
+        output.show(calendar.table(plan.days, found, done=work.done, failed=work.failed))
+        output.say(calendar.LEGEND)
     if signals.first is not None:
-        raise Stopped(" ".join(["Stopped.", *left, again]), signals.first)
-    if failure is not None:
-        raise RunFailed(" ".join([failure, *left, again]))
+        raise Stopped(f"Stopped. {said}", signals.first)
+    if work.failure is not None:
+        raise RunFailed(f"{said} Clusters, steps and logs: {ports.emr_url} (its login link: `make -s env`).")
     if incomplete := [day for day in plan.days if day not in found or found[day].problem]:
-        raise RunFailed(f"Not complete: {', '.join(map(str, incomplete))}. {again}")
+        raise RunFailed(f"Not complete: {', '.join(map(str, incomplete))}. {said}")
     if stale := sorted(day for day in work.stale if day > to_day):
         warn_of(paths, ports, stale)
     output.done(f"{len(plan.days)} days are complete, after {time.monotonic() - begun_at:.0f} s.")
@@ -90,59 +97,79 @@ class Plan:
     def of(cls, days: Sequence[date], found: Mapping[date, Day], rows: int | None) -> "Plan":
         """`rows` None takes raw data as it is, however many rows it has.
 
-        From the first day on whose tables change, every later one is processed again: their measures look back at it.
+        Where a day's tables change, those of the days that look back at it are processed again.
         """
         to_generate = [day for day in days if not _has_raw(found.get(day), rows)]
-        changing = [day for day in days if day in to_generate or found[day].problem]
-        return cls(days, to_generate, [day for day in days if changing and day >= changing[0]])
+        changing = [day for day in days if day in to_generate or found[day].is_incomplete]
+        looking_back = {day for day in days for changed in changing if changed <= day <= changed + REACH}
+        return cls(days, to_generate, [day for day in days if day in looking_back or found[day].is_stale])
 
 
 def _has_raw(day: Day | None, rows: int | None) -> bool:
     return day is not None and day.raw is not None and rows in (None, day.raw)
 
 
-@dataclass
 class Backfill:
-    """The work on a plan. Nothing more is begun after a failure or a signal; what runs then comes to its end."""
+    """The work on a plan. Nothing more is begun after a failure or a signal; what runs then comes to its end.
 
-    engine: Kestra
-    plan: Plan
-    rows: int
-    signals: Signals
-    done: set[date] = field(default_factory=set)
-    failed: set[date] = field(default_factory=set)
-    stale: set[date] = field(default_factory=set)
-    _running: list[tuple[date, Execution]] = field(default_factory=list)
-    _run_ids: dict[date, str] = field(default_factory=dict)
+    `failure` says afterwards why it went no further, `done` which days were processed, `failed` which were begun
+    without success, `stale` which later days look back at something else now.
+    """
 
-    def run(self) -> str | None:
-        """Work until there is nothing more to do; why it went no further, as a sentence."""
-        self._to_generate, self._to_process = list(self.plan.to_generate), list(self.plan.to_process)
-        begun_at, failure = time.monotonic(), None
-        with output.stage(f"Backfilling {self.plan.days[0]} to {self.plan.days[-1]}") as tell:
+    def __init__(self, engine: Kestra, plan: Plan, rows: int, signals: Signals) -> None:
+        self.failure: str | None = None
+        self.done: set[date] = set()
+        self.failed: set[date] = set()
+        self.stale: set[date] = set()
+        self._engine, self._plan, self._rows, self._signals = engine, plan, rows, signals
+        self._to_generate, self._to_process = list(plan.to_generate), list(plan.to_process)
+        self._running: list[tuple[date, Execution]] = []
+        self._run_ids: dict[date, str] = {}
+
+    def run(self) -> None:
+        """Work until there is nothing more to do."""
+        if not self._to_process:
+            return
+        begun_at = time.monotonic()
+        with output.stage(f"Backfilling {self._plan.days[0]} to {self._plan.days[-1]}") as tell:
             try:
-                while True:
-                    if failure is None and self.signals.first is None:
-                        self._begin()
-                    if not self._running:
-                        return failure
+                while self._begin_what_can_be() or self._running:
                     tell(f"{time.monotonic() - begun_at:.0f} s, {self._news()}")
                     time.sleep(POLL_SECONDS)
-                    failure = self._look() or failure
+                    self._look()
+            except DrydockError as error:  # Kestra is away, for longer than it takes to start it anew
+                self.failure = self.failure or str(error)
+                self._end_all()
             except BaseException:
-                for _, execution in self._running:
-                    execution.end()
+                self._end_all()
                 raise
 
     def run_ids_of_failures(self) -> list[str]:
         """Of the runs that may have left a cluster."""
         return [self._run_ids[day] for day in sorted(self.failed)]
 
+    def _end_all(self) -> None:
+        for _, execution in self._running:
+            with suppress(DrydockError):
+                execution.kill()
+        for day, execution in self._running:
+            self.failed.add(day)
+            with suppress(DrydockError):
+                execution.end()
+
+    def _begin_what_can_be(self) -> bool:
+        """Whether something was begun."""
+        if self.failure is not None or self._signals.first is not None:
+            return False
+        before = len(self._running)
+        self._begin()
+        return len(self._running) > before
+
     def _begin(self) -> None:
         generating = [execution for _, execution in self._running if execution.asked.flow == "data_generation"]
         while self._to_generate and len(generating) < GENERATED_AT_ONCE:
             day = self._to_generate.pop(0)
-            generating.append(self._start(day, generation(day, self.rows)))
+            generating.append(self._start(day, generation(day, self._rows)))
         is_processing = len(self._running) > len(generating)
         if self._to_process and not is_processing and self._is_generated(self._to_process[0]):
             day = self._to_process.pop(0)
@@ -153,15 +180,15 @@ class Backfill:
 
     def _start(self, day: date, asked: FlowRun) -> Execution:
         run_id = self._run_ids.setdefault(day, uuid.uuid4().hex[:8])
-        execution = Execution(self.engine, asked, run_id)
+        self.failed.add(day)  # until it is known to have succeeded: its start may have been heard although it failed
+        execution = Execution(self._engine, asked, run_id)
         self._running.append((day, execution))
         return execution
 
-    def _look(self) -> str | None:
-        """Look at what runs, and take away what has ended; a sentence when that is no success."""
-        failure = None
+    def _look(self) -> None:
+        """Look at what runs, and take away what has ended."""
         for day, execution in list(self._running):
-            if self.signals.first is not None:
+            if self._signals.first is not None:
                 execution.kill()
             execution.look()
             if not execution.has_ended:
@@ -169,16 +196,14 @@ class Backfill:
             self._running.remove((day, execution))
             if execution.state == SUCCESS:
                 output.done(f"{execution.asked.did} ({execution.seconds:.0f} s)")
+                self.failed.discard(day)
                 self.stale |= set(execution.stale_days())
                 if execution.asked.flow == "data_processing":
                     self.done.add(day)
-            else:
-                self.failed.add(day)
-                if self.signals.first is None:
-                    failure = executions.show_failure(execution)
-        return failure
+            elif self._signals.first is None:
+                self.failure = executions.show_failure(execution)
 
     def _news(self) -> str:
         doing = (f"{execution.asked.doing.lower()} ({execution.news})" for _, execution in self._running)
-        stopping = "stopping, " if self.signals.first is not None else ""
-        return f"{stopping}{len(self.done)} of {len(self.plan.to_process)} days done; {'; '.join(doing)}"
+        stopping = "stopping, " if self._signals.first is not None else ""
+        return f"{stopping}{len(self.done)} of {len(self._plan.to_process)} days done; {'; '.join(doing)}"

@@ -1,8 +1,10 @@
 """Which days there are, and whether each is as a finished run leaves it: raw data, quarantine and tables, counted."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
 
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
@@ -15,6 +17,13 @@ _COUNTED = "SELECT ship_date, sum(shipments) AS count FROM {table} WHERE {days} 
 _QUARANTINED = "SELECT ship_date, count(*) AS count FROM quarantine WHERE {days} GROUP BY ship_date"
 
 
+_TRENDS = """
+SELECT ship_date, shipments, total_cost, days_7d, shipments_7d_mean, total_cost_7d_mean FROM daily_trends WHERE {days}
+"""
+REACH = timedelta(days=6)
+"""How far a day's measures look back (docs/data.md)."""
+
+
 @dataclass(frozen=True)
 class Day:
     """A day of which there is anything: raw rows (None without raw data), the quarantine's rows, and the shipments that
@@ -24,6 +33,7 @@ class Day:
     raw: int | None
     quarantined: int
     shipments: Mapping[str, int]
+    is_stale: bool = False  # its measures that look back do not say what the days before it are now
 
     @property
     def accepted(self) -> int | None:
@@ -45,7 +55,14 @@ class Day:
             return f"the tables count different numbers of shipments: {told}"
         if self.raw not in (None, self.processed):
             return f"of {self.raw:,} raw rows {self.processed:,} were processed"
+        if self.is_stale:
+            return "its measures that look back are stale: a day before it has changed since"
         return None
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether more is wrong with it than that it looks back at what is different now."""
+        return replace(self, is_stale=False).problem is not None
 
     @property
     def run_again(self) -> str:
@@ -96,6 +113,7 @@ def read_days(tables: Tables, raw_rows: Mapping[date, int], first: date = date.m
     counted = {name: _by_day(tables.rows(name, _COUNTED.format(table=name, days=days))) for name in TABLES}
     quarantined = _by_day(tables.rows(QUARANTINE, _QUARANTINED.format(days=days)))
     raw = {day: rows for day, rows in raw_rows.items() if first <= day <= last}
+    stale = _stale(tables, first, last)
     known = {*raw, *quarantined, *(day for counts in counted.values() for day in counts)}
     return [
         Day(
@@ -103,9 +121,30 @@ def read_days(tables: Tables, raw_rows: Mapping[date, int], first: date = date.m
             raw=raw.get(day),
             quarantined=quarantined.get(day, 0),
             shipments={name: counts[day] for name, counts in counted.items() if day in counts},
+            is_stale=day in stale,
         )
         for day in sorted(known)
     ]
+
+
+def _stale(tables: Tables, first: date, last: date) -> set[date]:
+    """The days whose 7-day means are not those of the days that there are now."""
+    reached = date.fromordinal(max(1, first.toordinal() - REACH.days))
+    rows = {row["ship_date"]: row for row in tables.rows("daily_trends", _TRENDS.format(days=between(reached, last)))}
+    stale = set()
+    for day, row in rows.items():
+        if day < first:
+            continue
+        week = [rows[each] for each in rows if day - REACH <= each <= day]
+        means = [sum(each[name] for each in week) / len(week) for name in ("shipments", "total_cost")]
+        stored = [row["shipments_7d_mean"], row["total_cost_7d_mean"]]
+        if row["days_7d"] != len(week) or not all(map(_is_close, means, stored)):
+            stale.add(day)
+    return stale
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    return math.isclose(float(one), float(other), rel_tol=1e-9)
 
 
 def _by_day(counts: Iterable[Row]) -> dict[date, int]:

@@ -18,7 +18,7 @@ from drydock import kestra, output, secrets, settings
 from drydock.day import FlowRun
 from drydock.errors import DrydockError
 from drydock.interrupts import Signals
-from drydock.kestra import Document, Kestra, KestraUnreachable
+from drydock.kestra import Document, Kestra, KestraRefused, KestraUnreachable
 
 NAMESPACE = "drydock"
 CORRELATION = "system.correlationId"
@@ -64,13 +64,13 @@ class Execution:
     """An execution of one of the day's flows, as it was at the last look."""
 
     def __init__(self, engine: Kestra, asked: FlowRun, run_id: str) -> None:
-        """Starts it. Raises KestraRefused or KestraUnreachable."""
+        """Starts it; an engine that is being restarted is waited for. Raises KestraRefused or KestraUnreachable."""
         self.asked = asked
         self._engine = engine
-        self._found = engine.start(NAMESPACE, asked.flow, asked.inputs, {CORRELATION: run_id})
+        self._found = _start(engine, asked, run_id)
         self._cluster: Document | None = None
         self._line = ""
-        self._is_to_end = False
+        self._to_end_since: float | None = None
         self._answered_at = self._started_at = time.monotonic()
 
     @property
@@ -117,23 +117,28 @@ class Execution:
                 self._line = _TIME_OF_DAY.sub("", line["message"]).strip()
             self._answered_at = time.monotonic()
         except KestraUnreachable:
-            patience = UNREACHABLE_STOPPING_SECONDS if self._is_to_end else UNREACHABLE_SECONDS
+            patience = UNREACHABLE_SECONDS if self._to_end_since is None else UNREACHABLE_STOPPING_SECONDS
             if time.monotonic() - self._answered_at > patience:
                 raise
 
     def kill(self) -> None:
-        """Ask for its end; whichever task runs ends the cluster first. Safe to repeat: nobody may have heard it."""
-        self._is_to_end = True
-        if self.state not in (*ENDED, "KILLING"):
-            with suppress(KestraUnreachable):
-                self._engine.kill(self.id)
+        """Ask for its end; whichever task runs ends the cluster first. To be repeated until it has ended: nobody may
+        have heard it, and Kestra does not pass it on to an execution that was only just being started.
+
+        Raises DrydockError when it does not end.
+        """
+        now = time.monotonic()
+        self._to_end_since = self._to_end_since or now
+        if now - self._to_end_since > STOPPING_SECONDS:
+            raise DrydockError(f"Execution {self.id} of {self.asked.flow} does not end: it is {self.state}.")
+        for each in (self._found, self._cluster):
+            if each is not None and _state(each) not in (*ENDED, "KILLING"):
+                with suppress(KestraUnreachable, KestraRefused):  # refused: it has ended meanwhile
+                    self._engine.kill(each["id"])
 
     def end(self) -> None:
-        """Have it ended, and wait for that. Raises DrydockError when it has not."""
-        deadline = time.monotonic() + STOPPING_SECONDS
+        """Have it ended, and wait for that. Raises DrydockError when it does not."""
         while not self.has_ended:
-            if time.monotonic() > deadline:
-                raise DrydockError(f"Execution {self.id} of {self.asked.flow} does not end: it is {self.state}.")
             self.kill()
             time.sleep(POLL_SECONDS)
             self.look()
@@ -168,7 +173,19 @@ class Execution:
         if self._cluster is not None and _state(self._cluster) != SUCCESS:
             execution = self._cluster
         tasks = execution.get("taskRunList") or []
-        return execution, next((task["taskId"] for task in tasks if _state(task) not in (SUCCESS, "RUNNING")), None)
+        well = (SUCCESS, "SKIPPED", "RUNNING")
+        return execution, next((task["taskId"] for task in tasks if _state(task) not in well), None)
+
+
+def _start(engine: Kestra, asked: FlowRun, run_id: str) -> Document:
+    deadline = time.monotonic() + UNREACHABLE_SECONDS
+    while True:
+        try:
+            return engine.start(NAMESPACE, asked.flow, asked.inputs, {CORRELATION: run_id})
+        except KestraUnreachable as error:
+            if error.may_have_arrived or time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
 
 
 def follow(engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Execution:

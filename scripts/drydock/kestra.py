@@ -33,7 +33,11 @@ class KestraRefused(DrydockError):
 
 
 class KestraUnreachable(DrydockError):
-    """Kestra did not answer."""
+    """Kestra did not answer. `may_have_arrived`: it may have done what was asked nonetheless."""
+
+    def __init__(self, message: str, *, may_have_arrived: bool = True) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
 
 
 @contextmanager
@@ -148,7 +152,10 @@ class Kestra:
         try:
             answer = self._http.request(method, path, **request)
         except httpx.HTTPError as error:
-            raise KestraUnreachable(f"Kestra at {self._http.base_url} does not answer: {error}.") from error
+            raise KestraUnreachable(
+                f"Kestra at {self._http.base_url} does not answer: {error}.",
+                may_have_arrived=not isinstance(error, httpx.ConnectError),
+            ) from error
         if answer.is_error:
             raise KestraRefused(f"Kestra refuses {method} {path}: {_message(answer)}", answer.status_code)
         return answer

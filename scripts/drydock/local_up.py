@@ -1,12 +1,13 @@
 """`make local-up`: bring the platform up, or see that it is. Safe to repeat: what is up and healthy is left alone."""
 
 import json
+import os
 import shutil
 import time
 
 from drydock import contents, interrupts, lock, output, secrets, services, settings, startup, terraform, terraform_state
 from drydock.errors import DrydockError, SetupError
-from drydock.supervision import Supervisor
+from drydock.supervision import Supervisor, environment_of
 from drydock.toolchain.stamps import Stamp, fingerprint
 
 SHOWN_DEVIATIONS = 5
@@ -62,6 +63,14 @@ def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
         raise DrydockError(
             f"The platform runs with DRYDOCK_PORT_OFFSET={running_offset}, and {ports.offset} was asked for. "
             "`make local-down` first, or give the second platform a DRYDOCK_HOME of its own."
+        )
+
+    running = environment_of(paths, "kestra").get("ENGINE_SCHEDULES")
+    is_another = running is not None and running != str(settings.schedules()).lower()
+    if os.environ.get("DRYDOCK_SCHEDULES") and is_another and Supervisor(paths).is_running():
+        raise DrydockError(
+            f"The platform runs with schedules {'on' if running == 'true' else 'off'}, and "
+            f"DRYDOCK_SCHEDULES={os.environ['DRYDOCK_SCHEDULES']} was asked for. `make local-down` first."
         )
 
 

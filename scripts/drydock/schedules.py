@@ -8,6 +8,7 @@ from rich.table import Table
 from drydock import executions, output, settings
 from drydock.errors import DrydockError
 from drydock.kestra import Kestra
+from drydock.supervision import environment_of
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,16 @@ class Schedule:
 
 def show(paths: settings.Paths, ports: settings.Ports) -> None:
     """What Kestra is about to do. That it cannot be told is a sentence, and no failure: it is healthy."""
+    if environment_of(paths, "kestra").get("ENGINE_SCHEDULES") == "false":
+        output.say("No flow runs by itself: the platform was started with DRYDOCK_SCHEDULES=off.")
+        return
     try:
         with executions.client(paths, ports) as engine:
             found = read(engine)
     except DrydockError as error:
         output.warn(f"Kestra's schedules cannot be told: {error}")
         return
-    if found:
-        output.show(table(found, datetime.now(UTC)))
-    else:
-        output.say("No flow runs by itself: DRYDOCK_SCHEDULES was `off` at `make local-up`, or it has just begun.")
+    output.show(table(found, datetime.now(UTC)))
 
 
 def read(engine: Kestra) -> list[Schedule]:

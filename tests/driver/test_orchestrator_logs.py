@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from drydock_driver.errors import OrchestratorFailed, UsageError
 from tests.driver.conftest import Run
 
 DAY = date(2024, 2, 29)
+BEGIN = datetime(2024, 2, 29, tzinfo=UTC)
 
 
 class Bucket:
@@ -33,46 +34,100 @@ def client(answer: Any) -> httpx.Client:
     return httpx.Client(base_url="http://kestra.test", transport=httpx.MockTransport(answer))
 
 
-def pages(documents: dict[str, list[Any]], asked: list[httpx.URL]) -> Any:
+def at(seconds: float) -> str:
+    """A time of the day."""
+    return (BEGIN + timedelta(seconds=seconds)).isoformat()
+
+
+def log(seconds: float, message: str) -> dict[str, Any]:
+    return {"timestamp": at(seconds), "message": message}
+
+
+def execution(seconds: float, state: str = "SUCCESS", **more: str) -> dict[str, Any]:
+    return {**more, "state": {"current": state, "startDate": at(seconds)}}
+
+
+def shipped(days: int, state: str = "SUCCESS") -> dict[str, Any]:
+    return execution(days * 86400, state, flowId="ship_logs")
+
+
+def searches(documents: dict[str, list[Any]], asked: list[httpx.URL]) -> Any:
     """Kestra's searches over these documents."""
+
+    def time_of(document: dict[str, Any]) -> str:
+        return str(document.get("timestamp") or document["state"]["startDate"])
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url)
         params, kind = request.url.params, request.url.path.split("/")[-2]
-        size, begin = int(params["size"]), (int(params["page"]) - 1) * int(params["size"])
-        found = documents[kind]
-        return httpx.Response(200, json={"results": found[begin : begin + size], "total": len(found)})
+        since = params.get("filters[startDate][GREATER_THAN_OR_EQUAL_TO]", "")
+        until = params.get("filters[startDate][LESS_THAN]", "9999")
+        states = params.get("filters[state][IN]", "SUCCESS,RUNNING").split(",")
+        found = [each for each in documents[kind] if since <= time_of(each) < until]
+        found = [each for each in found if kind == "logs" or each["state"]["current"] in states]
+        found = [
+            each for each in found if each.get("flowId") == params.get("filters[flowId][EQUALS]", each.get("flowId"))
+        ]
+        found.sort(key=time_of, reverse=params["sort"].endswith(":desc"))
+        return httpx.Response(200, json={"results": found[: int(params["size"])], "total": len(found)})
 
     return answer
 
 
-def test_all_pages_of_a_day_become_one_file_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orchestrator_logs, "PAGE", 3)
-    documents = {"logs": [{"message": f"number {n}: ü"} for n in range(7)], "executions": [{"id": "e"}] * 3}
-    asked: list[httpx.URL] = []
+def ship(documents: dict[str, list[Any]]) -> tuple[Bucket, dict[str, int]]:
     bucket = Bucket()
-    counts = orchestrator_logs.ship(client(pages(documents, asked)), bucket, "s3://audit/kestra", DAY)  # type: ignore[arg-type]
-    assert counts == {"logs": 7, "executions": 3}
-    assert bucket.lines("audit/kestra/logs/date=2024-02-29/logs.jsonl.gz") == documents["logs"]
-    assert bucket.lines("audit/kestra/executions/date=2024-02-29/executions.jsonl.gz") == documents["executions"]
-    assert [url.path for url in asked] == ["/api/v1/main/logs/search"] * 3 + ["/api/v1/main/executions/search"]
-    assert all(url.params["filters[startDate][GREATER_THAN_OR_EQUAL_TO]"] == "2024-02-29T00:00:00Z" for url in asked)
-    assert all(url.params["filters[startDate][LESS_THAN]"] == "2024-03-01T00:00:00Z" for url in asked)
-    assert [asked[0].params["sort"], asked[-1].params["sort"]] == ["timestamp:asc", "state.startDate:asc"]
+    counts = orchestrator_logs.ship(client(searches(documents, [])), bucket, "s3://audit/kestra", DAY)  # type: ignore[arg-type]
+    return bucket, counts
 
 
-def test_the_same_day_is_the_same_file() -> None:
-    buckets = [Bucket(), Bucket()]
-    for bucket in buckets:
-        documents = {"logs": [{"message": "a line"}], "executions": []}
-        orchestrator_logs.ship(client(pages(documents, [])), bucket, "s3://audit/kestra", DAY)  # type: ignore[arg-type]
-    assert buckets[0].objects == buckets[1].objects
+def test_a_day_becomes_one_file_of_each_kind() -> None:
+    of_day = [log(3.25, "ü"), log(86399.9, "the last one")]
+    documents = {"logs": [log(-1, "before"), *of_day, log(86400, "after")], "executions": [execution(2)]}
+    bucket, counts = ship(documents)
+    assert counts == {"logs": 2, "executions": 1}
+    assert bucket.lines("audit/kestra/logs/date=2024-02-29/from-000003.250000.jsonl.gz") == of_day
+    assert bucket.lines("audit/kestra/executions/date=2024-02-29/from-000002.000000.jsonl.gz") == [execution(2)]
+
+
+@pytest.mark.parametrize("size", [3, 4, 7, 8])
+def test_no_page_s_edge_skips_or_repeats_what_has_one_time(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(orchestrator_logs, "PAGE", size)
+    lines = [log(second, f"{second} {letter}") for second in range(4) for letter in "ab"][:7]
+    bucket, _ = ship({"logs": lines, "executions": []})
+    assert bucket.lines("audit/kestra/logs/date=2024-02-29/from-000000.000000.jsonl.gz") == lines
+
+
+def test_more_of_one_moment_than_a_page_holds_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orchestrator_logs, "PAGE", 2)
+    with pytest.raises(OrchestratorFailed, match="2 logs or more of one moment"):
+        ship({"logs": [log(1, letter) for letter in "abc"], "executions": []})
+
+
+def test_the_same_day_is_the_same_file_and_a_kestra_that_began_anew_adds_one() -> None:
+    morning, afternoon = [log(1, "morning")], [log(50_000, "afternoon")]
+    first, _ = ship({"logs": morning, "executions": []})
+    assert ship({"logs": morning, "executions": []})[0].objects == first.objects
+    assert first.objects.keys().isdisjoint(ship({"logs": afternoon, "executions": []})[0].objects)
 
 
 def test_a_kind_of_which_there_is_nothing_leaves_no_file() -> None:
-    bucket = Bucket()
-    orchestrator_logs.ship(client(pages({"logs": [], "executions": [{}]}, [])), bucket, "s3://audit", DAY)  # type: ignore[arg-type]
-    assert list(bucket.objects) == ["audit/executions/date=2024-02-29/executions.jsonl.gz"]
+    bucket, _ = ship({"logs": [], "executions": [execution(1)]})
+    assert list(bucket.objects) == ["audit/kestra/executions/date=2024-02-29/from-000001.000000.jsonl.gz"]
+
+
+@pytest.mark.parametrize(
+    ("executions", "first"),
+    [
+        ([], 0),
+        ([execution(-86400, flowId="other"), execution(0, flowId="other")], -1),  # never yet: from the first there is
+        ([shipped(-5), shipped(-2)], -2),
+        ([shipped(-3), shipped(0, "RUNNING")], -3),
+    ],
+)
+def test_days_go_on_from_the_flow_s_last_success(executions: list[Any], first: int) -> None:
+    kestra = client(searches({"executions": executions}, []))
+    found = orchestrator_logs.days_since_success(kestra, "drydock", "ship_logs", DAY)
+    assert found == [DAY + timedelta(days=number) for number in range(first, 1)]
 
 
 @pytest.mark.parametrize(

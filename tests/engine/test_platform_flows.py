@@ -61,6 +61,13 @@ def test_a_flow_is_valid(client: Kestra, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_flow_has_no_alias(name: str) -> None:
+    """Kestra's parser takes `*name` for the text `name`, and says nothing."""
+    tokens = yaml.scan((settings.Paths().flows / f"{name}.yaml").read_text())
+    assert [token for token in tokens if isinstance(token, yaml.AnchorToken | yaml.AliasToken)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_flow_has_nothing_that_the_image_lacks(name: str) -> None:
     foreign = [kind for kind in types(flow(name)) if not kind.startswith("io.kestra.plugin.core.")]
     assert set(foreign) <= OF_THE_IMAGE

@@ -189,7 +189,7 @@ def test_an_engine_that_is_restarted_in_the_middle_goes_on(
         told = engine.outputs(execution_id)["cluster"]
         assert (told["cluster_id"], told["rows"]) == (cluster_id, 7)
     else:  # who stops the engine stops its drivers, and each of them ends its cluster
-        assert _state(ended) in {"FAILED", "SUCCESS"}
+        assert _state(ended) == "FAILED"
     assert platform.cluster_state(cluster_id) == "TERMINATED"
 
 
@@ -222,12 +222,13 @@ def test_the_orchestrator_s_logs_are_copied_by_day(platform: Platform, engine: K
     s3 = platform.client("s3")
 
     def copied(kind: str) -> list[dict[str, Any]]:
-        key = f"kestra/{kind}/date={today}/{kind}.jsonl.gz"
-        body = s3.get_object(Bucket="builditall-logs", Key=key)["Body"].read()
+        prefix = f"kestra/{kind}/date={today}/from-"
+        (found,) = s3.list_objects_v2(Bucket="builditall-logs", Prefix=prefix)["Contents"]
+        body = s3.get_object(Bucket="builditall-logs", Key=found["Key"])["Body"].read()
         return [json.loads(line) for line in gzip.decompress(body).splitlines()]
 
     (execution,) = [each for each in copied("executions") if each["id"] == swept["id"]]
     assert execution == engine.execution(swept["id"])
-    assert [line for line in copied("logs") if line["executionId"] == swept["id"] and line["level"] != "DEBUG"] == (
-        engine.logs(swept["id"])
-    )
+    lines = [line for line in copied("logs") if line["executionId"] == swept["id"]]
+    assert [line["message"] for line in lines if line["level"] == "DEBUG"]  # of which it says little else
+    assert [line for line in lines if line["level"] not in ("DEBUG", "TRACE")] == engine.logs(swept["id"])

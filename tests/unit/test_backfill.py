@@ -1,6 +1,7 @@
 """Which days a backfill does, in which order, and what its calendar says. (On the platform: tests/platform.)"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from drydock.day import FlowRun
 from drydock.days import Day
 from drydock.errors import UsageError
 from drydock.interrupts import Signals
+from drydock.kestra import KestraUnreachable
 from drydock.read_back import TABLES
 
 FIRST = date(2026, 2, 26)
@@ -51,10 +53,17 @@ def test_everything_is_to_be_done_where_nothing_is() -> None:
 
 
 def test_what_is_whole_stays_and_what_looks_back_at_a_change_is_processed_again() -> None:
+    ten = days(10)
+    found = {day: whole(day) for day in ten} | {ten[2]: generated(ten[2])}
+    assert Plan.of(ten, found, None) == Plan(ten, [], ten[2:9])  # six days look back at it
+    assert Plan.of(ten, {day: whole(day) for day in ten}, None) == Plan(ten, [], [])
+
+
+def test_a_day_that_looks_back_at_something_else_now_is_processed_and_changes_no_other() -> None:
+    """What an interruption leaves: the gap is filled, and days after it have not been processed again yet."""
     five = days(5)
-    found = {day: whole(day) for day in five} | {five[2]: generated(five[2])}
-    assert Plan.of(five, found, None) == Plan(five, [], five[2:])
-    assert Plan.of(five, {day: whole(day) for day in five}, None) == Plan(five, [], [])
+    found = {day: whole(day) for day in five} | {five[3]: replace(whole(five[3]), is_stale=True)}
+    assert Plan.of(five, found, None) == Plan(five, [], [five[3]])
 
 
 def test_a_day_of_another_size_is_generated_anew_where_a_size_is_asked_for() -> None:
@@ -65,14 +74,15 @@ def test_a_day_of_another_size_is_generated_anew_where_a_size_is_asked_for() -> 
 
 
 @given(st.lists(st.sampled_from(["nothing", "generated", "whole", "torn"]), min_size=1, max_size=20))
-def test_a_plan_leaves_nothing_undone_and_touches_no_day_before_the_first_change(states: list[str]) -> None:
+def test_a_plan_leaves_nothing_undone_and_touches_no_day_that_looks_back_at_no_change(states: list[str]) -> None:
     make = {"generated": generated, "whole": whole, "torn": lambda day: Day(day, 100, 1, {"daily_trends": 99})}
     all_days = days(len(states))
     found = {day: make[state](day) for day, state in zip(all_days, states, strict=True) if state in make}
     plan = Plan.of(all_days, found, None)
     assert plan.to_generate == [day for day, state in zip(all_days, states, strict=True) if state == "nothing"]
     incomplete = [day for day, state in zip(all_days, states, strict=True) if state != "whole"]
-    assert plan.to_process == (all_days[all_days.index(incomplete[0]) :] if incomplete else [])
+    assert set(incomplete) <= set(plan.to_process)
+    assert all(any(0 <= (day - before).days <= 6 for before in incomplete) for day in plan.to_process)
 
 
 class ScriptedExecution:
@@ -104,6 +114,9 @@ class ScriptedExecution:
             self.state = "KILLED"
             type(self).running.remove(self)
 
+    def end(self) -> None:
+        self.kill()
+
     def stale_days(self) -> list[date]:
         return []
 
@@ -125,7 +138,8 @@ def work(plan: Plan, signals: Signals | None = None) -> Backfill:
 
 def test_two_days_are_generated_at_once_and_one_is_processed_in_order(scripted: type[ScriptedExecution]) -> None:
     it = work(Plan(days(6), days(6), days(6)))
-    assert it.run() is None
+    it.run()
+    assert it.failure is None
     assert it.done == set(days(6))
     assert [day for flow, day, _ in scripted.log if flow == "data_processing"] == days(6)
     assert [day for flow, day, _ in scripted.log if flow == "data_generation"] == days(6)
@@ -137,7 +151,8 @@ def test_two_days_are_generated_at_once_and_one_is_processed_in_order(scripted: 
 def test_after_a_failure_nothing_more_is_begun_and_what_runs_ends(scripted: type[ScriptedExecution]) -> None:
     scripted.endings = {("data_generation", days(6)[2]): "FAILED"}
     it = work(Plan(days(6), days(6), days(6)))
-    assert it.run() == f"Generating {days(6)[2]} failed."
+    it.run()
+    assert it.failure == f"Generating {days(6)[2]} failed."
     assert it.failed == {days(6)[2]}
     assert len(it.run_ids_of_failures()) == 1
     assert scripted.running == []
@@ -150,10 +165,46 @@ def test_a_signal_ends_what_runs_and_begins_nothing(
     signals = Signals()
     it = work(Plan(days(6), days(6), days(6)), signals)
     monkeypatch.setattr(it, "_news", lambda: setattr(signals, "first", 2) or "")
-    assert it.run() is None
+    it.run()
+    assert it.failure is None
     assert it.failed == set(days(2))
     assert scripted.running == []
     assert len(scripted.log) == 2
+
+
+@pytest.mark.parametrize("when", ["it starts", "it is looked at"])
+def test_a_kestra_that_goes_away_leaves_nothing_running(
+    scripted: type[ScriptedExecution], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise KestraUnreachable("It is away.")
+
+    it = work(Plan(days(3), days(3), days(3)))
+    monkeypatch.setattr(scripted, "__init__" if when == "it starts" else "look", refuse)
+    it.run()
+    assert it.failure == "It is away."
+    assert scripted.running == []
+    assert it.failed == set(days(1) if when == "it starts" else days(2))  # whose clusters are looked for
+
+
+def test_who_leaves_by_an_exception_has_ended_what_ran(
+    scripted: type[ScriptedExecution], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = work(Plan(days(3), days(3), days(3)))
+
+    def nobody_reads() -> str:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(it, "_news", nobody_reads)
+    with pytest.raises(SystemExit):
+        it.run()
+    assert scripted.running == []
+
+
+def test_where_nothing_is_to_be_done_nothing_is_begun(scripted: type[ScriptedExecution]) -> None:
+    it = work(Plan(days(2), [], []))
+    it.run()
+    assert (it.failure, scripted.log) == (None, [])
 
 
 def test_a_run_of_a_day_has_one_id(scripted: type[ScriptedExecution], monkeypatch: pytest.MonkeyPatch) -> None:

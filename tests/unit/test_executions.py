@@ -7,6 +7,7 @@ import pytest
 
 from drydock import executions
 from drydock.day import processing
+from drydock.errors import DrydockError
 from drydock.executions import Execution
 from drydock.interrupts import Signals
 from drydock.kestra import Document, KestraUnreachable
@@ -22,11 +23,12 @@ class ScriptedKestra:
         self.cluster: Document | None = None
         self.lines: list[Document] = []
         self.told: Document = {}
-        self.away = False
-        self.kills = 0
+        self.away = self.hears = False
+        self.refused = self.kills = 0
         self.asked: tuple[Any, ...] = ()
 
     def start(self, *asked: Any) -> Document:
+        self._answer()
         self.asked = asked
         return self.parent
 
@@ -49,14 +51,19 @@ class ScriptedKestra:
     def outputs(self, _: str) -> Document:
         return self.told
 
-    def kill(self, _: str) -> None:
+    def kill(self, execution_id: str) -> None:
         self._answer()
         self.kills += 1
-        self.parent = document("outer", "data_processing", "KILLED")
+        if execution_id == "outer":
+            self.parent = document("outer", "data_processing", "KILLED" if self.cluster is None else "KILLING")
+        else:
+            self.cluster = document("inner", "emr_cluster", "KILLED")
+            self.parent = document("outer", "data_processing", "KILLED")
 
     def _answer(self) -> None:
         if self.away:
-            raise KestraUnreachable("It is away.")
+            self.refused += 1
+            raise KestraUnreachable("It is away.", may_have_arrived=self.hears)
 
 
 def document(execution_id: str, flow: str, state: str, *tasks: tuple[str, str]) -> Document:
@@ -179,6 +186,49 @@ def test_a_kill_that_nobody_heard_is_asked_for_again(engine: ScriptedKestra, exe
     execution.end()
     execution.end()
     assert engine.kills == 1
+
+
+def test_a_cluster_s_execution_that_the_kill_has_missed_is_killed_as_well(
+    engine: ScriptedKestra, execution: Execution
+) -> None:
+    """Kestra passes a kill on to those that are there, once."""
+    execution.kill()
+    engine.parent = document("outer", "data_processing", "KILLING", ("process", "KILLING"))
+    engine.cluster = document("inner", "emr_cluster", "RUNNING", ("create", "RUNNING"))
+    execution.look()
+    execution.end()
+    assert (execution.state, engine.kills) == ("KILLED", 2)
+
+
+def test_what_does_not_end_is_given_up(
+    engine: ScriptedKestra, execution: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [execution._answered_at]
+    monkeypatch.setattr(executions.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(executions.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(engine, "kill", lambda _: None)
+    with pytest.raises(DrydockError, match="does not end: it is RUNNING"):
+        execution.end()
+
+
+def test_an_engine_that_is_being_restarted_is_waited_for(
+    engine: ScriptedKestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.away = True
+
+    def come_back(_: float) -> None:
+        engine.away = False
+
+    monkeypatch.setattr(executions.time, "sleep", come_back)
+    assert Execution(engine, processing(DAY), "r1").id == "outer"  # type: ignore[arg-type]
+    assert engine.refused == 1
+
+
+def test_what_may_have_been_started_is_not_started_again(engine: ScriptedKestra) -> None:
+    engine.away = engine.hears = True
+    with pytest.raises(KestraUnreachable):
+        Execution(engine, processing(DAY), "r1")  # type: ignore[arg-type]
+    assert engine.refused == 1
 
 
 @pytest.mark.parametrize("when", ["while it runs", "before it starts"])

@@ -266,8 +266,8 @@ def test_raw_data_that_is_gone_is_no_problem(make_tables):
 
 def test_a_day_without_shipments_has_a_page(make_tables):
     none = {name: f"SELECT * FROM ({sql}) WHERE false" for name, sql in ROWS.items()}
-    trends = f"""SELECT * REPLACE (0 AS shipments, 0 AS delivered, 0 AS on_time, NULL AS on_time_rate,
-                                   NULL AS on_time_rate_7d) FROM ({ROWS["daily_trends"]}) LIMIT 1"""
+    trends = f"""SELECT * REPLACE (0 AS shipments, 0.0 AS shipments_7d_mean, 0 AS delivered, 0 AS on_time,
+                                   NULL AS on_time_rate, NULL AS on_time_rate_7d) FROM ({ROWS["daily_trends"]}) LIMIT 1"""
     demand = f"SELECT * REPLACE (0 AS shipments) FROM ({ROWS['warehouse_demand']}) WHERE ship_date = DATE '2026-03-01'"
     figures = read_figures(make_tables(**none | {"daily_trends": trends, "warehouse_demand": demand}), {FIRST: 0})
     assert [day.problem for day in figures.days] == [None]

@@ -166,9 +166,9 @@ def test_kestra_s_flows_act_as_kestra_role_and_have_no_key(declared, paths):
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{paths.home}/secrets/orchestrator.token",
         "DRYDOCK_PLATFORM_CONFIG": "s3://spark-job-data-input/config/platform.json",
         "DRYDOCK_ROLE_ARN": "arn:aws:iam::000000000000:role/kestra-role",
-        "KESTRA_URL": "http://127.0.0.1:8080",
-        "KESTRA_USERNAME": "operator@drydock.local",
-        "KESTRA_PASSWORD_FILE": f"{paths.home}/secrets/kestra.password",
+        "DRYDOCK_KESTRA_URL": "http://127.0.0.1:8080",
+        "DRYDOCK_KESTRA_USERNAME": "operator@drydock.local",
+        "DRYDOCK_KESTRA_PASSWORD_FILE": f"{paths.home}/secrets/kestra.password",
     }
 
 

@@ -1,4 +1,4 @@
-"""`drydock-driver VERB`: EMR clusters and steps for flows.
+"""`drydock-driver VERB`: EMR clusters and steps for flows, and the orchestrator's own logs into S3.
 
 Reads the platform's configuration (`DRYDOCK_PLATFORM_CONFIG`), acts in a session of the platform's orchestrator role
 and talks to AWS, or to what `AWS_ENDPOINT_URL` names. Exit codes: 0 it happened; 1 it did not, and the last line says
@@ -87,6 +87,9 @@ LateLogsOption = Annotated[
 StderrOption = Annotated[
     bool, typer.Option("--stderr", help="Show stderr as it comes, not only its end when the step fails.")
 ]
+EndOption = Annotated[
+    bool, typer.Option("--end-cluster-on-signal", help="Who ends this by a signal ends the cluster with it.")
+]
 VerbatimOption = Annotated[
     bool, typer.Option("--verbatim", help="Leave the command as it is: {application_uri} and its like stay.")
 ]
@@ -130,6 +133,7 @@ def submit(
     role_arn: RoleOption = None,
     output: OutputOption = Output.TEXT,
     unreachable_seconds: UnreachableOption = 120,
+    end_cluster_on_signal: EndOption = False,
 ) -> None:
     """Submit a step, and return its id without waiting for it.
 
@@ -138,7 +142,8 @@ def submit(
     words = _words(args, args_json)
     it = _driver(config, role_arn, output, Limits(unreachable_seconds))
     command = words if verbatim else _expanded(it.platform, words)
-    step_id, adopted = it.submit(cluster, name, command, action_on_failure.value)
+    with it.ended_if_interrupted(cluster) if end_cluster_on_signal else nullcontext():
+        step_id, adopted = it.submit(cluster, name, command, action_on_failure.value)
     it.reporter.result(cluster_id=cluster, step_id=step_id, adopted=adopted)
 
 
@@ -153,9 +158,7 @@ def wait(
     unreachable_seconds: UnreachableOption = 120,
     late_logs_seconds: LateLogsOption = LATE_LOGS_SECONDS,
     stderr: StderrOption = False,
-    end_cluster_on_signal: Annotated[
-        bool, typer.Option("--end-cluster-on-signal", help="Who ends this wait ends the cluster with it.")
-    ] = False,
+    end_cluster_on_signal: EndOption = False,
 ) -> None:
     """Wait for steps and show their output; fail when one of them is not COMPLETED. The cluster stays as it is."""
     limits = Limits(unreachable_seconds, step_seconds=step_timeout_seconds, late_logs_seconds=late_logs_seconds)
@@ -234,22 +237,34 @@ def run(
 @app.command()
 def ship_logs(
     config: ConfigOption,
-    days: Annotated[list[str], typer.Argument(help="The days (UTC) to copy, YYYY-MM-DD.")],
-    kestra_url: Annotated[str, typer.Option("--kestra-url", envvar="KESTRA_URL", help="Where Kestra answers.")],
-    kestra_username: Annotated[str, typer.Option("--kestra-username", envvar="KESTRA_USERNAME", help="Who asks it.")],
-    kestra_password_file: Annotated[
-        Path, typer.Option("--kestra-password-file", envvar="KESTRA_PASSWORD_FILE", help="A file with the password.")
+    kestra_url: Annotated[str, typer.Option("--kestra-url", envvar="DRYDOCK_KESTRA_URL", help="Where Kestra answers.")],
+    kestra_username: Annotated[
+        str, typer.Option("--kestra-username", envvar="DRYDOCK_KESTRA_USERNAME", help="Who asks it.")
     ],
+    kestra_password_file: Annotated[
+        Path,
+        typer.Option("--kestra-password-file", envvar="DRYDOCK_KESTRA_PASSWORD_FILE", help="A file with the password."),
+    ],
+    days: Annotated[list[str] | None, typer.Argument(help="The days (UTC) to copy, YYYY-MM-DD.")] = None,
+    since_success_of: Annotated[
+        str | None,
+        typer.Option("--since-success-of", help="In place of days: all since this flow succeeded, namespace.flow."),
+    ] = None,
     role_arn: RoleOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Copy the orchestrator's logs and executions of these days into the platform's bucket for audits."""
     from drydock_driver import orchestrator_logs  # late: its HTTP client would cost every other verb a quarter second
 
-    wanted = [_day(day) for day in days]
+    if bool(days) == bool(since_success_of):
+        raise UsageError("Say which days to copy: either name them, or give --since-success-of.")
+    wanted = [_day(day) for day in days or ()]
     it = _driver(config, role_arn, output)
     counts: dict[str, dict[str, int]] = {}
     with orchestrator_logs.kestra(kestra_url, kestra_username, kestra_password_file) as client:
+        if since_success_of is not None:
+            namespace, _, flow = since_success_of.rpartition(".")
+            wanted = orchestrator_logs.days_since_success(client, namespace, flow, utc_now().date())
         for day in wanted:
             it.interruption.check()
             counts[day.isoformat()] = orchestrator_logs.ship(client, it.s3, it.platform.audit_uri, day)
@@ -265,6 +280,8 @@ def sweep(
         str | None,
         typer.Option("--run-id", help="This run is over: end its clusters, however alive they look, and no others."),
     ] = None,
+    job: Annotated[str | None, typer.Option("--job", help="Of that run, clusters for this job alone.")] = None,
+    day: Annotated[str | None, typer.Option("--date", help="Of that run, clusters for this day alone.")] = None,
     silence_seconds: Annotated[
         float,
         typer.Option(
@@ -278,9 +295,22 @@ def sweep(
     unreachable_seconds: UnreachableOption = 120,
 ) -> None:
     """End the clusters of this platform whose run is over, and spare those whose driver lives."""
+    if run_id is None and (job or day):
+        raise UsageError("--job and --date say which clusters of a run: name it by --run-id.")
+    parsed = _day(day) if day else None
     it = _driver(config, role_arn, output)
-    silence = timedelta(seconds=silence_seconds)
-    sweeper = Sweeper(it.emr, it.platform, it.interruption, it.reporter, utc_now, silence, unreachable_seconds, run_id)
+    sweeper = Sweeper(
+        emr=it.emr,
+        platform=it.platform,
+        interruption=it.interruption,
+        reporter=it.reporter,
+        clock=utc_now,
+        silence=timedelta(seconds=silence_seconds),
+        unreachable_seconds=unreachable_seconds,
+        run_id=run_id,
+        job=job,
+        day=parsed,
+    )
     it.reporter.result(**sweeper.sweep())
 
 

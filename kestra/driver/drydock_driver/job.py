@@ -59,10 +59,15 @@ class Driver:
     limits: Limits
 
     def create(self, run: JobRun) -> tuple[Cluster, bool]:
-        """A cluster that takes steps, and whether it was there before. A new one that does not get there is ended."""
+        """A cluster that takes steps, and whether it was there before.
+
+        A new one that does not get there is ended; one that was there only when a signal stops the wait for it: it may
+        have a maker that lives, whose signal this is as well.
+        """
         if active := self._earlier(run).active:
             self._take_over(active[0], run)
-            return self.wait_until_ready(active[0]), True
+            with self.ended_if_interrupted(active[0]):
+                return self.wait_until_ready(active[0]), True
         cluster_id = self._create(run)
         with self._ended_on_failure(cluster_id):
             return self.wait_until_ready(cluster_id), False
@@ -71,7 +76,9 @@ class Driver:
         """End what is active of a run, found by its name; all clusters of it, as they ended, newest first."""
         earlier = self._earlier(run)
         ended = [self.terminate(cluster_id) for cluster_id in earlier.active]
-        return ended + [self.terminate(each.id) for each in earlier.past]
+        past = [each.id for each in earlier.past if each.state in ENDED_STATES]
+        ending = [each.id for each in earlier.past if each.state not in ENDED_STATES]
+        return ended + [self.terminate(cluster_id) for cluster_id in ending] + list(map(self.emr.cluster, past))
 
     @contextmanager
     def ended_if_interrupted(self, cluster_id: str) -> Iterator[None]:

@@ -96,6 +96,9 @@ class StepLogs:
         found: dict[str, Any] | None = None
         try:
             with self._open("stdout") as log:
+                if log is not None and log.size_bytes > FOLLOWED_BYTES:
+                    self._reporter.news(f"{self.folder}/stdout.gz is too large to look for what the step says it did")
+                    return None
                 for line in log.lines() if log else ():
                     if line.startswith("{"):
                         with suppress(ValueError):

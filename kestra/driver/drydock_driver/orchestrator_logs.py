@@ -1,10 +1,12 @@
 """What the orchestrator knows of a day, copied from Kestra's REST API into S3: its log lines and its executions.
 
-    <audit_uri>/logs/date=YYYY-MM-DD/logs.jsonl.gz                lines by their time, oldest first
-    <audit_uri>/executions/date=YYYY-MM-DD/executions.jsonl.gz    executions by their start, oldest first
+    <audit_uri>/logs/date=YYYY-MM-DD/from-<time>.jsonl.gz          lines by their time, oldest first
+    <audit_uri>/executions/date=YYYY-MM-DD/from-<time>.jsonl.gz    executions by their start, oldest first
 
 One JSON document a line, as Kestra gives it. A day that is copied again is replaced, so that copying early and often
-loses nothing; one with nothing to copy leaves no file. Paths and filters are those of Kestra 2 (https://kestra.io/docs/api-reference/open-source).
+loses nothing; one with nothing to copy leaves no file. `<time>` is that of the first document: a Kestra that began anew
+in the middle of a day adds a file, and takes nothing from the one before. Paths and filters are those of Kestra 2
+(https://kestra.io/docs/api-reference/open-source).
 """
 
 import gzip
@@ -30,16 +32,25 @@ PAGE = 1000
 TIMEOUT_SECONDS = 60
 IN_MEMORY_BYTES = 16 * 1024 * 1024
 
+Document = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Source:
-    """A kind of document: what it is sorted by, and where it is asked for and put."""
+    """A kind of document: where it is asked for and put, and where its time is."""
 
     name: str
-    sort: str
+    time: str
+
+    def time_of(self, document: Document) -> str:
+        """In ISO 8601, as Kestra tells it."""
+        value: Any = document
+        for name in self.time.split("."):
+            value = value[name]
+        return str(value)
 
 
-SOURCES = (Source("logs", "timestamp:asc"), Source("executions", "state.startDate:asc"))
+SOURCES = (Source("logs", "timestamp"), Source("executions", "state.startDate"))
 
 
 @contextmanager
@@ -61,40 +72,65 @@ def ship(client: httpx.Client, s3: "S3Client", audit_uri: str, day: date) -> dic
     """
     counts = {}
     for source in SOURCES:
-        place = S3Uri.parse(audit_uri) / f"{source.name}/date={day.isoformat()}/{source.name}.jsonl.gz"
         with SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
-            counts[source.name] = _write(file, _documents(client, source, day))
-            if not counts[source.name]:
+            first, counts[source.name] = _write(file, _documents(client, source, day))
+            if first is None:
                 continue
+            began = datetime.fromisoformat(source.time_of(first)).astimezone(UTC).strftime("%H%M%S.%f")
+            place = S3Uri.parse(audit_uri) / f"{source.name}/date={day.isoformat()}/from-{began}.jsonl.gz"
             file.seek(0)
             with aws_errors(f"write {place}"):
                 s3.upload_fileobj(file, place.bucket, place.key)
     return counts
 
 
-def _write(file: Any, documents: Iterator[dict[str, Any]]) -> int:
-    count = 0
+def days_since_success(client: httpx.Client, namespace: str, flow: str, today: date) -> list[date]:
+    """The days from that of the flow's last successful execution to today; where there was none, from that of the first
+    execution that there is."""
+    one = {"size": "1", "page": "1"}
+    of_flow = {"filters[namespace][EQUALS]": namespace, "filters[flowId][EQUALS]": flow}
+    of_flow |= {"filters[state][IN]": "SUCCESS"}
+    found = (
+        _get(client, f"{API}/executions/search", {**of_flow, **one, "sort": "state.startDate:desc"})["results"]
+        or _get(client, f"{API}/executions/search", {**one, "sort": "state.startDate:asc"})["results"]
+    )
+    since = datetime.fromisoformat(found[0]["state"]["startDate"]).astimezone(UTC).date() if found else today
+    return [since + timedelta(days=number) for number in range((today - since).days + 1)]
+
+
+def _write(file: Any, documents: Iterator[Document]) -> tuple[Document | None, int]:
+    """The first document, and how many there are."""
+    first, count = None, 0
     with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:  # the same day is the same file
         for document in documents:
+            first = first or document
             packed.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
             count += 1
-    return count
+    return first, count
 
 
-def _documents(client: httpx.Client, source: Source, day: date) -> Iterator[dict[str, Any]]:
-    begin = datetime.combine(day, time(), UTC)
-    of_day = {
-        "filters[startDate][GREATER_THAN_OR_EQUAL_TO]": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "filters[startDate][LESS_THAN]": (begin + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    seen, number = 0, 1
+def _documents(client: httpx.Client, source: Source, day: date) -> Iterator[Document]:
+    """Each page begins where the one before ended: page numbers would skip or repeat what has one time with another."""
+    since = datetime.combine(day, time(), UTC).isoformat()
+    until = datetime.combine(day + timedelta(days=1), time(), UTC).isoformat()
+    seen: list[Document] = []  # those with the time `since`
     while True:
-        page = {**of_day, "sort": source.sort, "size": str(PAGE), "page": str(number)}
-        answer = _get(client, f"{API}/{source.name}/search", page)
-        yield from answer["results"]
-        seen, number = seen + len(answer["results"]), number + 1
-        if seen >= answer["total"] or not answer["results"]:
+        page = {
+            "filters[startDate][GREATER_THAN_OR_EQUAL_TO]": since,
+            "filters[startDate][LESS_THAN]": until,
+            "sort": f"{source.time}:asc",
+            "size": str(PAGE),
+            "page": "1",
+        }
+        found: list[Document] = _get(client, f"{API}/{source.name}/search", page)["results"]
+        new = [document for document in found if document not in seen]
+        yield from new
+        if len(found) < PAGE:
             return
+        if not new:
+            raise OrchestratorFailed(f"Kestra has {PAGE} {source.name} or more of one moment, {since}.")
+        since = source.time_of(found[-1])
+        seen = [document for document in found if source.time_of(document) == since]
 
 
 def _get(client: httpx.Client, path: str, params: dict[str, str]) -> Any:

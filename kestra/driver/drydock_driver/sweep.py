@@ -11,7 +11,7 @@ clocks of drivers and sweeper have to agree within minutes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from drydock_driver import cluster, liveness
 from drydock_driver.cluster import JobRun
@@ -37,7 +37,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Sweeper:
-    """What a sweep works with. `run_id` names a run that is over, and leaves all other runs alone."""
+    """What a sweep works with. `run_id` names a run that is over, of which `job` and `day` may pick one cluster's; all
+    others are left alone then."""
 
     emr: Emr
     platform: Platform
@@ -47,6 +48,8 @@ class Sweeper:
     silence: timedelta
     unreachable_seconds: float
     run_id: str | None = None
+    job: str | None = None
+    day: date | None = None
 
     def sweep(self) -> dict[str, list[str]]:
         """Ids of the clusters that were ended, and of those spared. Raises StillAlive, after the rest was swept."""
@@ -79,9 +82,8 @@ class Sweeper:
         if not of_the_platform or run is None or run.cluster_name(self.platform) != found.name:
             return Verdict(False, "was not made by a driver of this platform")
         if self.run_id is not None:
-            if run.run_id == self.run_id:
-                return Verdict(True, f"is of run {run.run_id}, which is over")
-            return Verdict(False, f"is of run {run.run_id}")
+            named = run == JobRun(self.job or run.job, self.day or run.day, self.run_id)
+            return Verdict(named, f"is of run {run.run_id}{', which is over' if named else ''}")
         seen_at = liveness.read(found.tags)
         if seen_at is None:
             return Verdict(False, f"has no readable tag `{liveness.TAG}`")
