@@ -1,10 +1,11 @@
 """`create`, `submit`, `wait` and `terminate`, each on its own."""
 
 import json
+import signal
 
 import pytest
 
-from tests.driver.conftest import Run
+from tests.driver.conftest import Run, Start
 from tests.driver.scripted_aws import Refusal, ScriptedAws
 
 
@@ -43,6 +44,21 @@ def test_a_cluster_taken_over_that_does_not_start_is_left_to_its_maker(aws: Scri
     done = driver("create", "--job", "a-job", "--date", "2026-11-21", "--run-id", "r1")
     assert done.returncode == 1
     assert "TerminateJobFlows" not in aws.operations()
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_who_ends_the_making_of_a_cluster_ends_the_cluster(aws: ScriptedAws, start: Start, was_there: bool) -> None:
+    """Also one that an earlier attempt had made: the signal is meant for all of the run."""
+    listed = {"Id": "j-1", "Name": "drydock-a-job-2026-11-21-r1", "Status": {"State": "STARTING"}}
+    aws.answer("ListClusters", {"Clusters": [listed] if was_there else []})
+    aws.cluster_states("STARTING")
+    process = start("create", "--job", "a-job", "--date", "2026-11-21", "--run-id", "r1")
+    aws.wait_for("DescribeCluster", times=2)
+    aws.cluster_states("TERMINATING", "TERMINATED")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]
 
 
 def test_a_cluster_that_takes_too_long_to_start_is_ended(aws: ScriptedAws, driver: Run) -> None:

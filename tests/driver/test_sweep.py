@@ -192,6 +192,26 @@ def test_a_run_that_is_said_to_be_over_is_swept_at_once_and_alone(
     assert json.loads(done.stdout) == {"ended": ["j-1"], "spared": ["j-2"]}
 
 
+def test_of_a_run_that_is_over_one_job_s_cluster_can_be_named(
+    aws: ScriptedAws, clusters: Clusters, driver: Run
+) -> None:
+    """A run may have several clusters at a time, and one of them may have failed."""
+    clusters.add("j-1", JobRun("a-job", date(2026, 11, 21), "r1"))
+    clusters.add("j-2", JobRun("a-job", date(2026, 11, 22), "r1"))
+    clusters.add("j-3", JobRun("another-job", date(2026, 11, 21), "r1"))
+    done = driver("sweep", "--run-id", "r1", "--job", "a-job", "--date", "2026-11-21", "--output", "json")
+    assert json.loads(done.stdout) == {"ended": ["j-1"], "spared": ["j-2", "j-3"]}
+    assert "cluster j-2 (drydock-a-job-2026-11-22-r1) is of run r1: spared" in done.stderr
+
+
+@pytest.mark.parametrize("options", [("--job", "a-job"), ("--date", "2026-11-21")])
+def test_a_job_without_its_run_is_wrong_usage(aws: ScriptedAws, driver: Run, options: tuple[str, ...]) -> None:
+    done = driver("sweep", *options)
+    assert done.returncode == 2
+    assert "name it by --run-id" in done.stderr
+    assert aws.operations() == []
+
+
 def test_sweep_as_the_program_that_flows_run(aws: ScriptedAws, clusters: Clusters, driver: Run) -> None:
     clusters.add("j-1", seen_at=datetime.now(UTC) - timedelta(seconds=100))
     clusters.add("j-2", seen_at=datetime.now(UTC) - timedelta(seconds=200))

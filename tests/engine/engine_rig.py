@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from drydock import kestra
+from drydock.executions import ENDED
 from drydock.kestra import Kestra
 from drydock.settings import LOOPBACK
 from drydock.toolchain import engine
 from tests.running import INSTALLED, free_port, wait_for
 
 NAMESPACE = "drydock.test"
-ENDED = {"SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED"}
 STOP_SECONDS = 60
 
 

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
+from drydock import services
 from drydock.settings import KESTRA_ROLE
 
 from .rig import ACCOUNT, Answer, Gateway
 
-PATH = "/_drydock/orchestrator-credentials"
+PATH = services.ORCHESTRATOR_CREDENTIALS
 SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/{KESTRA_ROLE}/orchestrator"
 WHO_AM_I = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 

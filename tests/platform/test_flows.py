@@ -4,15 +4,18 @@ import gzip
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+import yaml
 
 from drydock import executions
 from drydock.executions import ENDED, NAMESPACE
 from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
+from drydock.settings import Paths
 from drydock.supervision import Supervisor
 from tests.platform.platform_rig import Platform, until
 from tests.spark import oracle
@@ -84,8 +87,30 @@ def test_a_generation_tells_what_it_did_and_what_it_cost(platform: Platform, eng
     assert told["cluster"]["log_uri"].endswith(f"/{cluster_id}/steps/{step['step_id']}/")
     assert 0 < told["cluster"]["cost_estimate_usd"] < 1
     of_cluster = _tasks(_cluster_run(engine, ended["id"]))
-    well = dict.fromkeys(("create", "submit", "wait", "terminate"), "SUCCESS")
+    well = dict.fromkeys(("name_the_job", "create", "submit", "wait", "terminate"), "SUCCESS")
     assert of_cluster == {**well, "terminate_anyway": "SKIPPED"}
+
+
+def test_the_flows_are_registered_as_they_are_written(engine: Kestra) -> None:
+    """Kestra's parser leaves out, or takes for text, what it does not understand."""
+    registered = {found["id"]: found for found in engine.flows()}
+    for file in Paths().flows.glob("*.yaml"):
+        written = yaml.safe_load(file.read_text())
+        assert _differences(written, registered[file.stem], file.stem) == []
+
+
+def _differences(written: Any, found: Any, where: str) -> list[str]:
+    """What was written and is not found so. Kestra adds to it, and tells labels as a list of pairs."""
+    if isinstance(written, dict) and isinstance(found, list):
+        found = {pair["key"]: pair["value"] for pair in found}
+    if isinstance(written, dict) and isinstance(found, dict):
+        both = [_differences(value, found.get(name), f"{where}.{name}") for name, value in written.items()]
+    elif isinstance(written, list) and isinstance(found, list) and len(written) == len(found):
+        pairs = enumerate(zip(written, found, strict=True))
+        both = [_differences(value, other, f"{where}.{number}") for number, (value, other) in pairs]
+    else:
+        return [] if written == found else [f"{where}: {written!r} is {found!r}"]
+    return [difference for each in both for difference in each]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +133,59 @@ def test_a_kill_while_the_step_runs(platform: Platform, engine: Kestra) -> None:
     engine.kill(execution_id)
     assert _state(_await_end(engine, execution_id)) == "KILLED"
     _nothing_is_left(platform)
+
+
+def test_a_step_that_fails_has_its_cluster_ended_by_its_flow(platform: Platform, engine: Kestra) -> None:
+    """And the sweep that follows at once finds nothing left."""
+    with platform.job_replaced("data_generator", "raise SystemExit('the sea is rough')"):
+        execution_id = _start(engine, "data_generation", "failed", rows="1000")
+        assert _state(_await_end(engine, execution_id)) == "FAILED"
+    of_cluster = _tasks(engine.execution(_cluster_run(engine, execution_id)["id"]))
+    assert (of_cluster["wait"], of_cluster["terminate_anyway"]) == ("FAILED", "SUCCESS")
+    (step,) = engine.outputs(_cluster_run(engine, execution_id)["id"])["steps"]
+    assert step["state"] == "FAILED"
+    assert not platform.clusters()
+    swept = _sweep_after(engine, execution_id)
+    assert _state(_await_end(engine, swept["id"])) == "SUCCESS"
+
+
+def _sweep_after(engine: Kestra, execution_id: str) -> dict[str, Any]:
+    """The sweep that the end of the execution's cluster has set off."""
+    cluster_run = _cluster_run(engine, execution_id)["id"]
+
+    def set_off() -> dict[str, Any] | None:
+        sweeps = engine.executions(flowId="sweep")
+        triggers = ((each, (each.get("trigger") or {}).get("variables", {})) for each in sweeps)
+        return next((each for each, told in triggers if told.get("executionId") == cluster_run), None)
+
+    return until(set_off, "a sweep")
+
+
+@pytest.mark.full
+def test_a_kill_that_no_driver_heard_is_seen_to_by_the_sweep(platform: Platform, engine: Kestra) -> None:
+    """Nobody else knows of the cluster: its driver has gone without a word, and no last task runs after a kill."""
+    execution_id = _start(engine, "data_generation", "swept", rows="1000")
+    (cluster_id,) = until(platform.clusters, "a cluster")
+    (driver,) = until(lambda: platform.drivers("create"), "the driver")
+    driver.suspend()  # so that the kill's SIGTERM is not heard
+    engine.kill(execution_id)
+    until(lambda: _state(engine.execution(execution_id)) in {"KILLING", "KILLED"}, "the kill")
+    driver.kill()
+    assert _state(_await_end(engine, execution_id)) == "KILLED"
+    swept = _sweep_after(engine, execution_id)
+    assert _state(_await_end(engine, swept["id"])) == "SUCCESS"
+    assert platform.cluster_state(cluster_id) == "TERMINATED"
+
+
+@pytest.mark.full
+def test_a_cluster_whose_driver_is_silent_is_swept(platform: Platform) -> None:
+    """Two minutes: less than twice the time between two marks is no silence."""
+    left = platform.driver("create", "--job=silent", f"--date={DAY}", "--run-id=silent")["cluster_id"]
+    platform.await_cluster(left, "WAITING")
+    begun_at = time.monotonic()
+    until(lambda: platform.driver("sweep", "--silence-seconds=120")["ended"] == [left], "the sweep to end it", 180)
+    assert time.monotonic() - begun_at > 100
+    assert platform.cluster_state(left) == "TERMINATED"
 
 
 @pytest.mark.full

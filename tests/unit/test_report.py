@@ -14,7 +14,7 @@ import pytest
 from deltalake import write_deltalake
 
 from drydock import report
-from drydock.days import Tables
+from drydock.days import Tables, read_days
 from drydock.errors import UsageError
 from drydock.read_back import QUARANTINE, TABLES
 from drydock.shipments_report.figures import SHIPMENTS_OF_A_ROUTE, Figures, read_figures
@@ -264,10 +264,34 @@ def test_raw_data_that_is_gone_is_no_problem(make_tables):
     assert read(made(figures)).values("Days")[0][1] == "–"
 
 
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ("ship_date", set()),
+        ("CASE WHEN ship_date = DATE '2026-03-01' THEN shipments + 1 ELSE shipments END AS shipments", {FIRST, SECOND}),
+        ("CASE WHEN ship_date = DATE '2026-03-02' THEN 1 ELSE days_7d END AS days_7d", {SECOND}),
+        (
+            "CASE WHEN ship_date = DATE '2026-03-02' THEN 0.01 ELSE 0 END + total_cost_7d_mean AS total_cost_7d_mean",
+            {SECOND},
+        ),
+        ("CASE WHEN ship_date = DATE '2026-03-01' THEN DATE '2026-02-23' ELSE ship_date END AS ship_date", {SECOND}),
+    ],
+)
+def test_a_day_that_looks_back_at_something_else_now_is_not_complete(make_tables, change: str, stale: set[date]):
+    """The change of a day's own row makes its means wrong, too; a day a week ago is none of the week's."""
+    replaced = "" if change == "ship_date" else f"REPLACE ({change})"
+    tables = make_tables(daily_trends=f"SELECT * {replaced} FROM ({ROWS['daily_trends']})")
+    found = {day.date: day for day in read_days(tables, {})}
+    assert {day for day in found if found[day].is_stale} == stale
+    alone = {day.date for day in read_days(tables, {}, SECOND, SECOND) if day.is_stale}
+    assert alone == stale & {SECOND}  # a range's first day looks back further than the range does
+
+
 def test_a_day_without_shipments_has_a_page(make_tables):
     none = {name: f"SELECT * FROM ({sql}) WHERE false" for name, sql in ROWS.items()}
-    trends = f"""SELECT * REPLACE (0 AS shipments, 0.0 AS shipments_7d_mean, 0 AS delivered, 0 AS on_time,
-                                   NULL AS on_time_rate, NULL AS on_time_rate_7d) FROM ({ROWS["daily_trends"]}) LIMIT 1"""
+    nothing = "0 AS shipments, 0 AS delivered, 0 AS on_time, 0.0 AS shipments_7d_mean"
+    no_rates = "NULL AS on_time_rate, NULL AS on_time_rate_7d"
+    trends = f"SELECT * REPLACE ({nothing}, {no_rates}) FROM ({ROWS['daily_trends']}) LIMIT 1"
     demand = f"SELECT * REPLACE (0 AS shipments) FROM ({ROWS['warehouse_demand']}) WHERE ship_date = DATE '2026-03-01'"
     figures = read_figures(make_tables(**none | {"daily_trends": trends, "warehouse_demand": demand}), {FIRST: 0})
     assert [day.problem for day in figures.days] == [None]

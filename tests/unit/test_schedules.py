@@ -1,4 +1,4 @@
-"""What `make local-status` tells of schedules. (Those of the real flows: tests/runtime.)"""
+"""What `make local-status` tells of schedules."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -45,3 +45,13 @@ def test_that_kestra_does_not_tell_is_said_and_no_failure(
     monkeypatch.setattr(schedules.executions, "client", refuse)
     schedules.show(Paths(tmp_path), Ports(0))
     assert "Kestra's schedules cannot be told: it is asleep" in capsys.readouterr().err
+
+
+def test_schedules_that_are_switched_off_are_not_told_although_kestra_remembers_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    (tmp_path / "run" / "services").mkdir(parents=True)
+    (tmp_path / "run" / "services" / "kestra.json").write_text('{"environment": {"ENGINE_SCHEDULES": "false"}}')
+    monkeypatch.setattr(schedules.executions, "client", None)
+    schedules.show(Paths(tmp_path), Ports(0))
+    assert "the platform was started with DRYDOCK_SCHEDULES=off" in capsys.readouterr().out
