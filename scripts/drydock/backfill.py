@@ -58,7 +58,8 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
     except DrydockError as error:
         said = f"{said} What is there cannot be read: {error}"
     else:
-        output.show(calendar.table(plan.days, found, done=work.done, failed=work.failed))
+        failed = work.failed if signals.first is None else ()  # what was stopped has not failed
+        output.show(calendar.table(plan.days, found, done=work.done, failed=failed))
         output.say(calendar.LEGEND)
     if signals.first is not None:
         raise Stopped(f"Stopped. {said}", signals.first)
