@@ -101,7 +101,7 @@ def test_the_flows_are_registered_as_they_are_written(engine: Kestra) -> None:
 
 
 def _differences(written: Any, found: Any, where: str) -> list[str]:
-    """What was written and is not found so. Kestra adds to it, leaves out what is its default anyway (a word, a number),
+    """What was written and is not found so. Kestra adds to it, leaves out a word that is its default anyway,
     and tells labels as a list of pairs."""
     if found is None and not isinstance(written, dict | list):
         return []
