@@ -7,8 +7,9 @@
 | parts | `workspace` | the other folders |
 | spark | `spark` | `tests/spark`, which imports pyspark |
 
-Three suites run side by side, since those that start processes wait more than they compute. The last line counts over
-all: `N passed, N failed`, and `, N skipped` when there are such.
+Two suites run side by side, since those that start processes wait more than they compute; a third would keep steps and
+logs waiting that tests wait for. The last line counts over all: `N passed, N failed`, and `, N skipped` when there are
+such.
 """
 
 import os
@@ -62,7 +63,7 @@ SUITES = (
     Suite("parts", "workspace", ("tests",), ignored=("tests/spark", *_PLATFORM, *_SERVICES)),
     Suite("spark", "spark", ("tests/spark",)),
 )
-AT_ONCE = 3
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_ctrl_c_while_the_cluster_is_created(platform: Platform, day: Verb) -> N
     until(platform.clusters, "a cluster")
     day.ctrl_c()
     _assert_failed(day, 130)
-    assert f"Stopped while generating {DAY}. No cluster of this run is alive." in day.text
+    assert f"Stopped while generating {DAY}. No cluster of this run is alive" in day.text
     platform.assert_nothing_runs()
 
 

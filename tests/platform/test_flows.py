@@ -113,7 +113,7 @@ def _differences(written: Any, found: Any, where: str) -> list[str]:
         pairs = enumerate(zip(written, found, strict=True))
         both = [_differences(value, other, f"{where}.{number}") for number, (value, other) in pairs]
     else:
-        return [] if written == found else [f"{where}: {written!r} is {found!r}"]
+        return [] if str(written) == str(found) else [f"{where}: {written!r} is {found!r}"]
     return [difference for each in both for difference in each]
 
 
