@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -105,6 +106,9 @@ def _differences(written: Any, found: Any, where: str) -> list[str]:
     and tells labels as a list of pairs."""
     if found is None and not isinstance(written, dict | list):
         return []
+    if isinstance(written, dict | list) and isinstance(found, str):  # what may hold expressions is kept as JSON
+        with suppress(ValueError):
+            found = json.loads(found)
     if isinstance(written, dict) and isinstance(found, list):
         found = {pair["key"]: pair["value"] for pair in found}
     if isinstance(written, dict) and isinstance(found, dict):
