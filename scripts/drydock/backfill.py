@@ -64,7 +64,7 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
     if signals.first is not None:
         raise Stopped(f"Stopped. {said}", signals.first)
     if work.failure is not None:
-        raise RunFailed(f"{said} Clusters, steps and logs: {ports.emr_url} (its login link: `make -s env`).")
+        raise RunFailed(f"{said} {executions.where_to_look(ports)}")
     if incomplete := [day for day in plan.days if day not in found or found[day].problem]:
         raise RunFailed(f"Not complete: {', '.join(map(str, incomplete))}. {said}")
     if stale := sorted(day for day in work.stale if day > to_day):
@@ -134,10 +134,12 @@ class Backfill:
         begun_at = time.monotonic()
         with output.stage(f"Backfilling {self._plan.days[0]} to {self._plan.days[-1]}") as tell:
             try:
-                while self._begin_what_can_be() or self._running:
+                self._begin()
+                while self._running:
                     tell(f"{time.monotonic() - begun_at:.0f} s, {self._news()}")
                     time.sleep(POLL_SECONDS)
                     self._look()
+                    self._begin()
             except DrydockError as error:  # Kestra is away, for longer than it takes to start it anew
                 self.failure = self.failure or str(error)
                 self._end_all()
@@ -153,20 +155,14 @@ class Backfill:
         for _, execution in self._running:
             with suppress(DrydockError):
                 execution.kill()
-        for day, execution in self._running:
-            self.failed.add(day)
+        for _, execution in self._running:
             with suppress(DrydockError):
                 execution.end()
 
-    def _begin_what_can_be(self) -> bool:
-        """Whether something was begun."""
-        if self.failure is not None or self._signals.first is not None:
-            return False
-        before = len(self._running)
-        self._begin()
-        return len(self._running) > before
-
     def _begin(self) -> None:
+        """Begin what can be."""
+        if self.failure is not None or self._signals.first is not None:
+            return
         generating = [execution for _, execution in self._running if execution.asked.flow == "data_generation"]
         while self._to_generate and len(generating) < GENERATED_AT_ONCE:
             day = self._to_generate.pop(0)

@@ -15,8 +15,6 @@ from drydock.read_back import QUARANTINE, TABLES, Row, reading, rows_of, rows_of
 
 _COUNTED = "SELECT ship_date, sum(shipments) AS count FROM {table} WHERE {days} GROUP BY ship_date"
 _QUARANTINED = "SELECT ship_date, count(*) AS count FROM quarantine WHERE {days} GROUP BY ship_date"
-
-
 _TRENDS = """
 SELECT ship_date, shipments, total_cost, days_7d, shipments_7d_mean, total_cost_7d_mean FROM daily_trends WHERE {days}
 """

@@ -101,16 +101,15 @@ class Execution:
             return self.state.lower()
         tasks = self._cluster.get("taskRunList") or []
         stage = tasks[-1]["taskId"] if tasks else self.state.lower()
-        return (
-            textwrap.shorten(f"{stage}: {self._line}", NEWS_CHARACTERS, placeholder=" …") if self._line else str(stage)
-        )
+        told = ": ".join(filter(None, [stage, self._line]))
+        return textwrap.shorten(told, NEWS_CHARACTERS, placeholder=" …")
 
     def look(self) -> None:
         """Ask Kestra. Raises KestraUnreachable when it has given no answer for a while, KestraRefused."""
         try:
             self._found = self._engine.execution(self.id)
             if self._cluster is None:
-                self._cluster = next(iter(self._engine.executions(triggerExecutionId=self.id)), None)
+                self._cluster = self._engine.newest_execution(triggerExecutionId=self.id)
             elif _state(self._cluster) not in ENDED:
                 self._cluster = self._engine.execution(self._cluster["id"])
             if self._cluster is not None and (line := self._engine.last_log_line(self._cluster["id"])):
@@ -219,6 +218,11 @@ def show_failure(execution: Execution) -> str:
     on_cluster = f" on cluster {cluster_id}" if cluster_id else ""
     why = f": {failure.last_words}" if failure.last_words else "."
     return f"{execution.asked.doing}{on_cluster} failed: {failure.what}{why}"
+
+
+def where_to_look(ports: settings.Ports) -> str:
+    """A sentence that ends those about a failure."""
+    return f"Clusters, steps and logs: {ports.emr_url} (its login link: `make -s env`)."
 
 
 def _state(document: Document) -> str:

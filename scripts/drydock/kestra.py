@@ -99,8 +99,7 @@ class Kestra:
 
     def newest_execution(self, **filters: str) -> Document | None:
         """The newest of `executions`."""
-        params = {**_equal(filters), "sort": "state.startDate:desc", "size": "1"}
-        return next(iter(self._ask("GET", f"{API}/executions/search", params=params).json()["results"]), None)
+        return self._first("/executions/search", {**_equal(filters), "sort": "state.startDate:desc"})
 
     def kill(self, execution_id: str) -> None:
         """Ask for the end of an execution and of those that it started."""
@@ -115,8 +114,7 @@ class Kestra:
     def last_log_line(self, execution_id: str) -> Document | None:
         """What the execution said last, as in `logs`; what only Kestra's developers want to know left out."""
         told = {**_equal({"executionId": execution_id}), "filters[level][GREATER_THAN_OR_EQUAL_TO]": "INFO"}
-        wanted = {**told, "sort": "timestamp:desc", "size": "1"}
-        return next(iter(self._ask("GET", f"{API}/logs/search", params=wanted).json()["results"]), None)
+        return self._first("/logs/search", {**told, "sort": "timestamp:desc"})
 
     def outputs(self, execution_id: str) -> Document:
         """The flow's outputs."""
@@ -138,6 +136,9 @@ class Kestra:
             timeout=None if wait else TIMEOUT_SECONDS,
         ).json()
         return created
+
+    def _first(self, path: str, params: Mapping[str, str]) -> Document | None:
+        return next(iter(self._ask("GET", API + path, params={**params, "size": "1"}).json()["results"]), None)
 
     def _all(self, path: str, params: Mapping[str, str]) -> list[Document]:
         found: list[Document] = []

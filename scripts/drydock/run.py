@@ -60,7 +60,7 @@ def _run_flow(
     left = end_leftovers(paths, ports, run_id)
     if signals.first is not None:
         raise Stopped(f"Stopped while {asked.doing[0].lower()}{asked.doing[1:]}. {left}", signals.first)
-    raise RunFailed(f"{failure} {left} Clusters, steps and logs: {ports.emr_url} (its login link: `make -s env`).")
+    raise RunFailed(f"{failure} {left} {executions.where_to_look(ports)}")
 
 
 def warn_of(paths: settings.Paths, ports: settings.Ports, stale: Sequence[date]) -> None:

@@ -85,12 +85,7 @@ def ensure(paths: settings.Paths) -> Secrets:
     paths.secrets.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     _own_and_close(paths.secrets, DIRECTORY_MODE)
     _ensure_file(secret_files.operator_key, _new_operator_key)
-    for file in (
-        secret_files.gateway,
-        secret_files.node,
-        secret_files.spark,
-        secret_files.console_token,
-    ):
+    for file in (secret_files.gateway, secret_files.node, secret_files.spark, secret_files.console_token):
         _ensure_file(file, _new_secret)
     _ensure_file(secret_files.orchestrator_token, _new_token)
     _ensure_file(secret_files.kestra_password, _new_kestra_password)
@@ -114,24 +109,12 @@ def operator_key(paths: settings.Paths) -> OperatorKey:
 
 def console_token(paths: settings.Paths) -> str:
     """The web console's login token. Raises SetupError when there is none."""
-    file = Secrets(paths.secrets).console_token
-    try:
-        return file.read_text().strip()
-    except OSError as error:
-        raise SetupError(
-            f"The console's token `{file}` cannot be read ({error.strerror}). The next `make local-up` makes it."
-        ) from error
+    return _read(Secrets(paths.secrets).console_token, "The console's token")
 
 
 def kestra_password(paths: settings.Paths) -> str:
     """What opens Kestra. Raises SetupError when there is none."""
-    file = Secrets(paths.secrets).kestra_password
-    try:
-        return file.read_text().strip()
-    except OSError as error:
-        raise SetupError(
-            f"Kestra's password `{file}` cannot be read ({error.strerror}). The next `make local-up` makes it."
-        ) from error
+    return _read(Secrets(paths.secrets).kestra_password, "Kestra's password")
 
 
 def access_key_id(account_id: str) -> str:
@@ -166,6 +149,15 @@ def _new_secret() -> str:
 def _new_kestra_password() -> str:
     """Kestra's server takes none without an upper case letter and a digit."""
     return f"K1{_new_secret()}"
+
+
+def _read(file: Path, what: str) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SetupError(
+            f"{what} `{file}` cannot be read ({error.strerror}). The next `make local-up` makes it."
+        ) from error
 
 
 def _ensure_file(file: Path, make: Callable[[], str]) -> None:

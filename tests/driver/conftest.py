@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -163,3 +164,12 @@ def with_options(arguments: list[str], *options: str) -> list[str]:
     """The run's arguments with more options; of an option given twice, the last counts."""
     at = arguments.index("--")
     return [*arguments[:at], *options, *arguments[at:]]
+
+
+def assert_ends_its_cluster_by_a_signal(aws: ScriptedAws, process: "subprocess.Popen[str]") -> None:
+    """The driver, asked to stop, ends cluster j-1 and then itself."""
+    aws.cluster_states("TERMINATING", "TERMINATED")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]

@@ -1,11 +1,10 @@
 """`create`, `submit`, `wait` and `terminate`, each on its own."""
 
 import json
-import signal
 
 import pytest
 
-from tests.driver.conftest import Run, Start
+from tests.driver.conftest import Run, Start, assert_ends_its_cluster_by_a_signal
 from tests.driver.scripted_aws import Refusal, ScriptedAws
 
 
@@ -54,11 +53,7 @@ def test_who_ends_the_making_of_a_cluster_ends_the_cluster(aws: ScriptedAws, sta
     aws.cluster_states("STARTING")
     process = start("create", "--job", "a-job", "--date", "2026-11-21", "--run-id", "r1")
     aws.wait_for("DescribeCluster", times=2)
-    aws.cluster_states("TERMINATING", "TERMINATED")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]
+    assert_ends_its_cluster_by_a_signal(aws, process)
 
 
 def test_a_cluster_that_takes_too_long_to_start_is_ended(aws: ScriptedAws, driver: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 from drydock_driver import prices
 from drydock_driver.errors import UsageError
 from drydock_driver.platform_config import Platform, parse
-from tests.driver.conftest import Run, Start, complete_document
+from tests.driver.conftest import Run, Start, assert_ends_its_cluster_by_a_signal, complete_document
 from tests.driver.scripted_aws import Refusal, ScriptedAws
 
 RUN = ("--job", "a-job", "--date", "2026-11-21", "--run-id", "r1")
@@ -127,11 +127,7 @@ def test_who_ends_the_wait_ends_the_cluster_where_that_is_asked_for(aws: Scripte
     aws.cluster_states("RUNNING")
     process = start("wait", "--cluster", "j-1", "--step", "s-1", "--end-cluster-on-signal")
     aws.wait_for("DescribeStep", times=2)
-    aws.cluster_states("TERMINATING", "TERMINATED")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]
+    assert_ends_its_cluster_by_a_signal(aws, process)
 
 
 def test_who_ends_the_submission_of_a_step_ends_the_cluster_where_that_is_asked_for(
@@ -141,11 +137,7 @@ def test_who_ends_the_submission_of_a_step_ends_the_cluster_where_that_is_asked_
     aws.answer("AddJobFlowSteps", throttled)
     process = start("submit", "--cluster", "j-1", "--name", "n", "--end-cluster-on-signal", "--", "true")
     aws.wait_for("AddJobFlowSteps", times=2)
-    aws.cluster_states("TERMINATING", "TERMINATED")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert aws.bodies("TerminateJobFlows") == [{"JobFlowIds": ["j-1"]}]
+    assert_ends_its_cluster_by_a_signal(aws, process)
 
 
 def test_who_ends_a_wait_leaves_the_cluster_otherwise(aws: ScriptedAws, start: Start) -> None:

@@ -38,9 +38,9 @@ class ScriptedKestra:
         assert found is not None
         return found
 
-    def executions(self, **filters: str) -> list[Document]:
+    def newest_execution(self, **filters: str) -> Document | None:
         assert filters == {"triggerExecutionId": "outer"}
-        return [self.cluster] if self.cluster else []
+        return self.cluster
 
     def last_log_line(self, _: str) -> Document | None:
         return self.lines[-1] if self.lines else None
@@ -237,7 +237,7 @@ def test_a_signal_ends_it(engine: ScriptedKestra, when: str, monkeypatch: pytest
     if when == "before it starts":
         signals.first = 2
     else:
-        monkeypatch.setattr(engine, "executions", lambda **_: setattr(signals, "first", 2) or [])
+        monkeypatch.setattr(engine, "newest_execution", lambda **_: setattr(signals, "first", 2))
     ended = executions.follow(engine, processing(DAY), "r1", signals)  # type: ignore[arg-type]
     assert (ended.state, engine.kills) == ("KILLED", 1)
 
