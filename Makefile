@@ -1,5 +1,5 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB and ARGS reach the verb as they were given, whatever characters they hold:
+# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB, ARGS and CONFIRM reach the verb as they were given, whatever characters they hold:
 # neither make nor the shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
@@ -7,7 +7,7 @@ export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
 DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
-VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS
+VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS CONFIRM
 given := $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 unknown := $(filter-out $(VARIABLES) PYTHON DRYDOCK_% MAKE%,$(given))
 $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), in capitals))
@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup demo run backfill submit summary report local-up local-down local-status local-logs env check test test-full bench
+.PHONY: help setup demo run backfill submit summary report local-up local-down local-reset local-status local-logs env check test test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -32,6 +32,8 @@ local-up: setup ## Start the platform as local processes; what runs already is l
 	@$(DRYDOCK) local-up
 local-down: setup ## End every process of the platform, and only those
 	@$(DRYDOCK) local-down
+local-reset: setup ## Empty the platform: S3, IAM, EMR's and Kestra's history; asks first (CONFIRM=yes answers)
+	@$(DRYDOCK) local-reset $${CONFIRM:+"--confirm=$$CONFIRM"}
 local-status: setup ## Show each service: state, since when, memory, URL, and why not
 	@$(DRYDOCK) local-status
 local-logs: setup ## Show the services' last log lines (SERVICE=, FOLLOW=1 to go on)

@@ -63,3 +63,15 @@ class NoSuchEntity(GatewayError):
 
 class NotTrusted(GatewayError):
     """The trust policy of a role does not let the service assume it."""
+
+
+class StoreUnusable(GatewayError):
+    """The store cannot be opened: another gateway has it, it is of another format, or the disk says no."""
+
+
+class Damaged(GatewayError):
+    """A record of the store is not whole, or none at all."""
+
+
+class Superseded(GatewayError):
+    """An object was overwritten or deleted between being found and being opened."""

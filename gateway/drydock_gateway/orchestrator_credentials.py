@@ -11,7 +11,7 @@ the role's trust policy has to let EC2 assume it. Only who has the install's tok
 import hmac
 
 from drydock_gateway.errors import NoSuchEntity, NotTrusted
-from drydock_gateway.service_sessions import SessionRequest, issue
+from drydock_gateway.service_sessions import Issuer, SessionRequest
 
 PATH = "/_drydock/orchestrator-credentials"
 REGION = "us-east-1"  # STS's own; its sessions are good in every region
@@ -22,8 +22,9 @@ DURATION_SECONDS = 3600  # SDKs ask anew some minutes before the end
 class OrchestratorCredentials:
     """Credentials of `role` in `account_id`, for who knows `token`."""
 
-    def __init__(self, token: str, account_id: str, role: str) -> None:
+    def __init__(self, token: str, account_id: str, role: str, issuer: Issuer) -> None:
         self._token = token
+        self._issuer = issuer
         self._request = SessionRequest(
             service="ec2.amazonaws.com",
             account_id=account_id,
@@ -39,7 +40,7 @@ class OrchestratorCredentials:
         if not hmac.compare_digest((authorization or "").encode(), self._token.encode()):
             return 401, {"error": "Unauthorized", "message": "Only the orchestrator's host has these credentials."}
         try:
-            return 200, issue(self._request)
+            return 200, self._issuer.issue(self._request)
         except NoSuchEntity as error:
             return 404, {"error": "NoSuchEntity", "message": str(error)}
         except NotTrusted as error:

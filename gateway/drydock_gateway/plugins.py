@@ -38,3 +38,14 @@ class EmrService(Service):
 @aws_provider()
 def emr() -> Service:
     return EmrService("emr")
+
+
+@aws_provider(name="drydock")
+def s3() -> Service:
+    from drydock_gateway.store.opened import the_store  # late, as LocalStack's own: S3 takes a second to load
+    from drydock_gateway.store.s3 import DurableS3Provider
+
+    store = the_store()
+    provider = DurableS3Provider(store.folder, store.account_id)
+    store.savers["s3"] = provider.save
+    return Service.for_provider(provider)

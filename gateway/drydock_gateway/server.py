@@ -5,18 +5,16 @@ LocalStack's own server ignores the host in GATEWAY_LISTEN and binds every inter
 
 import gc
 import logging
-import shutil
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from localstack import config
 from localstack.aws import handlers
 from localstack.aws.serving.twisted import TLSMultiplexerFactory
 from localstack.config import HostAndPort
 from localstack.runtime.exceptions import LocalstackExit
 from localstack.runtime.server.twisted import TwistedRuntimeServer
+from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.s3 import presigned_url
-from localstack.services.s3 import provider as s3_provider
 from rolo.gateway import Gateway
 from rolo.serving.twisted import TwistedGateway
 from twisted.internet import reactor, ssl
@@ -24,12 +22,15 @@ from twisted.internet.error import CannotListenError
 
 from drydock_gateway.authentication import Authenticator
 from drydock_gateway.emr import ControlPlane
-from drydock_gateway.errors import ConfigurationError
+from drydock_gateway.errors import ConfigurationError, StoreUnusable
 from drydock_gateway.front_door import FrontDoor
 from drydock_gateway.keyring import Keyring
 from drydock_gateway.orchestrator_credentials import OrchestratorCredentials
-from drydock_gateway.service_sessions import ServiceSessions
+from drydock_gateway.service_sessions import Issuer, ServiceSessions
 from drydock_gateway.settings import Settings
+from drydock_gateway.store.opened import Store, the_store
+from drydock_gateway.store.saving import Saving
+from drydock_gateway.store.services import NAMES, Services
 
 EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104 - not bound here, only told apart from names
 
@@ -39,13 +40,10 @@ class GuardedServer(TwistedRuntimeServer):
 
     def register(self, gateway: Gateway, listen: list[HostAndPort], ssl_creds: tuple[str, str] | None = None) -> None:
         try:
-            guard(gateway, Settings.from_environment(), listen)
-        except ConfigurationError as error:
+            services = keep(gateway, the_store())
+            guard(gateway, Settings.from_environment(), listen, services)
+        except (ConfigurationError, StoreUnusable) as error:
             raise LocalstackExit(f"{error}\n", code=2) from error
-        # A fixed folder in /tmp otherwise, the same for every LocalStack on the machine.
-        objects = Path(config.dirs.tmp) / "s3"
-        shutil.rmtree(objects, ignore_errors=True)  # of a former process that was killed: nothing refers to them
-        s3_provider.DEFAULT_S3_TMP_DIR = str(objects)
         factory = _protocol_factory(gateway, ssl_creds)
         for address in listen:
             try:
@@ -62,16 +60,29 @@ class GuardedServer(TwistedRuntimeServer):
         gc.freeze()
 
 
-def guard(gateway: Gateway, settings: Settings, listen: list[HostAndPort]) -> None:
+def keep(gateway: Gateway, store: Store) -> Services:
+    """Restore what the store has, and let no change be answered before it is there."""
+    services = Services(store.folder)
+    for name in NAMES:
+        store.savers[name] = lambda *_, name=name: services.save(name)
+    if any(store.folder.buckets.iterdir()):
+        SERVICE_PLUGINS.require("s3")
+    behind_the_services = gateway.request_handlers.index(gateway.service_request_router) + 1
+    gateway.request_handlers.insert(behind_the_services, Saving(store.savers))
+    return services
+
+
+def guard(gateway: Gateway, settings: Settings, listen: list[HostAndPort], services: Services) -> None:
     """Put the front door before LocalStack's handlers, and take the back door out."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line a request; so do we
     keyring = Keyring(settings.operator_access_key_id, settings.operator_secret_access_key)
     own_hosts = {address.host for address in listen if address.host not in EVERY_INTERFACE}
+    issuer = Issuer(partial(services.save, "sts"))
     front_door = FrontDoor(
         Authenticator(keyring.find),
         ControlPlane(settings.emr_url, settings.gateway_secret),
-        ServiceSessions(settings.gateway_secret),
-        OrchestratorCredentials(settings.orchestrator_token, keyring.account_id, settings.orchestrator_role),
+        ServiceSessions(settings.gateway_secret, issuer),
+        OrchestratorCredentials(settings.orchestrator_token, keyring.account_id, settings.orchestrator_role, issuer),
         own_hosts=settings.extra_hosts | own_hosts,
         port=listen[0].port,
     )

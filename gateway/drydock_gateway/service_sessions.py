@@ -13,6 +13,7 @@ Request   {"service", "account_id", "region", "role" | "instance_profile": name 
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +52,15 @@ class SessionRequest:
 
 
 class ServiceSessions:
-    def __init__(self, gateway_secret: str) -> None:
+    def __init__(self, gateway_secret: str, issuer: "Issuer") -> None:
         self._secret = gateway_secret
+        self._issuer = issuer
 
     def respond(self, authorization: str | None, body: bytes) -> tuple[int, dict[str, str]]:
         """Status and JSON document for a request that carries `authorization` and `body`."""
         try:
             check_from_emr(self._secret, authorization, body)
-            return 200, issue(_parse(body))
+            return 200, self._issuer.issue(_parse(body))
         except TokenError as error:
             return 401, {"error": "Unauthorized", "message": f"Only the control plane may ask for sessions: {error}."}
         except ValueError as error:
@@ -69,34 +71,41 @@ class ServiceSessions:
             return 403, {"error": "AccessDenied", "message": str(error)}
 
 
-def issue(request: SessionRequest) -> dict[str, str]:
-    """A session of the role, in the container-credentials format. Raises NoSuchEntity or NotTrusted."""
-    # Loads LocalStack's providers, whose patches decide how key ids are made, before their models are used.
-    SERVICE_PLUGINS.require("iam")
-    SERVICE_PLUGINS.require("sts")
-    from moto.sts.models import sts_backends
+class Issuer:
+    """Gives sessions to services. `save` puts STS's state on disk."""
 
-    role = _role(request)
-    if not may_assume(role.assume_role_policy_document, request.service, request.trust_context):
-        raise NotTrusted(
-            f"User: {request.service} is not authorized to perform: sts:AssumeRole on resource: {role.arn}. "
-            "The role's trust policy does not allow it."
+    def __init__(self, save: Callable[[], None]) -> None:
+        self._save = save
+
+    def issue(self, request: SessionRequest) -> dict[str, str]:
+        """A session of the role, in the container-credentials format. Raises NoSuchEntity or NotTrusted."""
+        # Loads LocalStack's providers, whose patches decide how key ids are made, before their models are used.
+        SERVICE_PLUGINS.require("iam")
+        SERVICE_PLUGINS.require("sts")
+        from moto.sts.models import sts_backends
+
+        role = _role(request)
+        if not may_assume(role.assume_role_policy_document, request.service, request.trust_context):
+            raise NotTrusted(
+                f"User: {request.service} is not authorized to perform: sts:AssumeRole on resource: {role.arn}. "
+                "The role's trust policy does not allow it."
+            )
+        session = sts_backends[request.account_id][PARTITION].assume_role(
+            region_name=request.region,
+            role_session_name=request.session_name,
+            role_arn=role.arn,
+            policy=None,
+            duration=request.duration_seconds,
+            external_id=None,
         )
-    session = sts_backends[request.account_id][PARTITION].assume_role(
-        region_name=request.region,
-        role_session_name=request.session_name,
-        role_arn=role.arn,
-        policy=None,
-        duration=request.duration_seconds,
-        external_id=None,
-    )
-    return {
-        "AccessKeyId": session.access_key_id,
-        "SecretAccessKey": session.secret_access_key,
-        "Token": session.session_token,
-        "Expiration": session.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "RoleArn": role.arn,
-    }
+        self._save()
+        return {
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "Token": session.session_token,
+            "Expiration": session.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "RoleArn": role.arn,
+        }
 
 
 def _role(request: SessionRequest) -> Any:

@@ -5,11 +5,13 @@ DRYDOCK_GATEWAY_SECRET_FILE   text, at least 32 bytes: shared with the control p
 DRYDOCK_EMR_URL               the control plane, http://127.0.0.1:8088
 DRYDOCK_ORCHESTRATOR_ROLE     the name of the role of the orchestrator's host, kestra-role
 DRYDOCK_ORCHESTRATOR_TOKEN_FILE   text, at least 32 bytes: what that host gets the role's credentials with
+DRYDOCK_GATEWAY_STORE         the folder in which all that S3, IAM, STS and EC2 are given is kept
 DRYDOCK_GATEWAY_HOSTS         optional, comma-separated: names besides loopback's under which the gateway is called
 
 LocalStack reads its own variables. Those that matter, and why:
 
 GATEWAY_LISTEN=127.0.0.1:4566, GATEWAY_SERVER=drydock, SERVICES=s3,iam,sts,ec2
+PROVIDER_OVERRIDE_S3=drydock  or S3 keeps its objects in memory and in temporary files
 FILESYSTEM_ROOT, TEMP, XDG_CACHE_HOME, CONFIG_DIR, HOME   folders of ours, or its files go to /var/lib, /tmp and ~
 OVERRIDE_IN_DOCKER=0          or it ignores FILESYSTEM_ROOT in a container
 DISABLE_EVENTS=1, SKIP_SSL_CERT_DOWNLOAD=1, DNS_ADDRESS=0   or it looks for its maker's servers at start
@@ -36,6 +38,7 @@ class Settings:
     emr_url: str
     orchestrator_role: str
     orchestrator_token: str = field(repr=False)
+    store: Path
     extra_hosts: frozenset[str]
 
     @classmethod
@@ -54,6 +57,9 @@ class Settings:
             raise ConfigurationError(
                 f"DRYDOCK_EMR_URL is {emr_url!r}; it has to be the control plane's URL, such as http://127.0.0.1:8088."
             )
+        store = environment.get("DRYDOCK_GATEWAY_STORE", "")
+        if not store:
+            raise ConfigurationError("DRYDOCK_GATEWAY_STORE is not set; it has to name the folder of what is kept.")
         hosts = environment.get("DRYDOCK_GATEWAY_HOSTS", "").split(",")
         return cls(
             operator_access_key_id=key_id,
@@ -62,6 +68,7 @@ class Settings:
             emr_url=emr_url.rstrip("/"),
             orchestrator_role=orchestrator_role,
             orchestrator_token=orchestrator_token,
+            store=Path(store),
             extra_hosts=frozenset(host.strip().lower() for host in hosts if host.strip()),
         )
 

@@ -23,6 +23,7 @@ VERBS = (
     "report",
     "local-up",
     "local-down",
+    "local-reset",
     "local-status",
     "local-logs",
     "env",

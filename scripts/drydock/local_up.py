@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from drydock import contents, interrupts, lock, output, secrets, services, settings, startup, terraform, terraform_state
+from drydock import interrupts, lock, output, secrets, services, settings, startup, terraform, terraform_state
 from drydock.errors import DrydockError, SetupError
 from drydock.supervision import Supervisor, environment_of
 from drydock.toolchain.stamps import Stamp, fingerprint
@@ -30,8 +30,6 @@ def local_up() -> None:
             furnished.append(_furnish(paths, ports))
 
         started = startup.bring_up(paths, declared, meanwhile)
-        if started or any(furnished):
-            contents.note(paths, contents.read(paths, ports))
     if started or any(furnished):
         output.done(f"The platform is up, after {time.monotonic() - begun_at:.0f} s.")
     else:
@@ -83,16 +81,12 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
     deviations = terraform_state.deviations(paths, ports)
     if applied.matches and deviations == []:
         return False
-    lost = contents.noted(paths)
     if deviations:
         named = [deviation.what for deviation in deviations[:SHOWN_DEVIATIONS]]
         more = f", and {len(deviations) - len(named)} more" if len(deviations) > len(named) else ""
         output.warn(f"Not as Terraform left it: {', '.join(named)}{more}. Making it so again.")
-    elif lost is not None and lost.buckets and not contents.buckets(paths, ports):
-        output.warn(
-            "The gateway was restarted and holds nothing, since it keeps its data in memory. "
-            f"Lost: {lost}; roles and network. Making them anew, the days' data excepted."
-        )
+    elif deviations is None and terraform.applied_stamp(paths).exists():
+        output.warn("The gateway has nothing any more of what Terraform made. Making it anew, the days' data excepted.")
     applied.forget()
     terraform.apply(paths, ports, replace=[each.address for each in deviations or () if not each.is_gone])
     applied.write()

@@ -90,6 +90,7 @@ def gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
             "GATEWAY_SERVER": "drydock",  # without our package nothing starts, rather than unguarded on every interface
             "GATEWAY_LISTEN": f"{settings.LOOPBACK}:{ports.gateway}",
             "SERVICES": "s3,iam,sts,ec2",
+            "PROVIDER_OVERRIDE_S3": "drydock",
             "DISABLE_EVENTS": "1",  # no telemetry
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DNS_ADDRESS": "0",
@@ -97,12 +98,13 @@ def gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
             "DISABLE_CORS_HEADERS": "1",
             "OVERRIDE_IN_DOCKER": "0",  # in a container it would put its files under /var/lib/localstack
             "FILESYSTEM_ROOT": str(data),
-            "TEMP": str(temporary),  # S3's objects are spooled to temporary files
+            "TEMP": str(temporary),
             "XDG_CACHE_HOME": str(data / "cache"),
             "CONFIG_DIR": str(data / "config"),
             "HOME": str(data),
             "DRYDOCK_OPERATOR_KEY_FILE": str(secret_files.operator_key),
             "DRYDOCK_GATEWAY_SECRET_FILE": str(secret_files.gateway),
+            "DRYDOCK_GATEWAY_STORE": str(data / "store"),
             "DRYDOCK_EMR_URL": ports.emr_url,
             "DRYDOCK_ORCHESTRATOR_ROLE": settings.KESTRA_ROLE,
             "DRYDOCK_ORCHESTRATOR_TOKEN_FILE": str(secret_files.orchestrator_token),

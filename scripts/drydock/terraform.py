@@ -80,7 +80,7 @@ def why_not_applied(paths: settings.Paths, ports: settings.Ports) -> str | None:
     if not applied_stamp(paths).exists():
         return "it holds no platform yet: `make local-up` has not come to its end; it goes on from there"
     if lost_all:
-        return "it was restarted and is empty: `make local-up` makes the platform again, the days' data excepted"
+        return "it is empty: `make local-up` makes the platform again, the days' data excepted"
     return f"`{PLATFORM_CONFIG_URI}` is not there any more: `make local-up` makes it again"
 
 

@@ -116,9 +116,10 @@ print("\\n" + json.dumps(sorted({(rule.host, rule.rule) for rule in rules})))
 
 
 @pytest.fixture(scope="module")
-def served(running: Gateway) -> list[tuple[str, str]]:
+def served(running: Gateway, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Host and path of all that LocalStack's routers serve, with our services loaded and all its switches on."""
-    environment = {**running.environment, "DEBUG": "1", "ENABLE_CONFIG_UPDATES": "1"}
+    store = str(tmp_path_factory.mktemp("store"))  # the running gateway's is its own
+    environment = {**running.environment, "DRYDOCK_GATEWAY_STORE": store, "DEBUG": "1", "ENABLE_CONFIG_UPDATES": "1"}
     run = subprocess.run(
         [PYTHON, "-c", SERVED], env=environment, cwd=running.home, capture_output=True, text=True, check=False
     )

@@ -150,16 +150,12 @@ def test_a_reader_that_is_gone(platform: Platform, day: Verb) -> None:
 
 
 @pytest.mark.full
-def test_a_gateway_that_is_gone(platform: Platform, day: Verb) -> None:
-    """It comes back, and has forgotten everything: the driver's session, the roles, the buckets."""
-    cluster_id = platform.running_step()
+def test_a_gateway_that_is_gone_for_a_moment(platform: Platform, day: Verb) -> None:
+    """It comes back with all that it had, the sessions of driver and nodes among them: the day goes on."""
+    platform.running_step()
     os.kill(platform.pid_of("gateway"), signal.SIGKILL)
-    _assert_failed(day, 1)
-    assert f"No cluster of this run is alive (ended since, with the operator's key: {cluster_id})." in day.text
+    assert day.end() == 0, day.text
     platform.assert_nothing_runs()
-    up = platform.drydock("local-up")
-    assert up.returncode == 0, up.stdout
-    assert "Lost" in up.stdout
 
 
 def test_ctrl_c_while_the_platform_comes_up(place: Platform) -> None:

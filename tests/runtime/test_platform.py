@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from drydock import aws, contents, processes, settings, terraform
+from drydock import aws, processes, settings, terraform, terraform_state
 from drydock.second_home import borrow_toolchain
 from tests.running import wait_for
 
@@ -35,7 +35,13 @@ class Command:
         program = INSTALLED.environment("workspace") / "bin" / "drydock"
         environment = {**self.environment, **variables}
         return subprocess.run(
-            [program, *arguments], capture_output=True, text=True, env=environment, timeout=UP_SECONDS, check=False
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=UP_SECONDS,
+            check=False,
         )
 
 
@@ -183,20 +189,40 @@ def test_down_ends_a_running_step_and_what_it_started(drydock, home):
     assert processes.running(paths) == {}
 
 
-def test_a_gateway_that_lost_its_data_is_furnished_again_and_it_is_said(drydock, home):
-    paths = settings.Paths(home)
-    ports = settings.Ports(offset=PORT_OFFSET)
+def test_what_the_gateway_was_given_is_there_after_down_and_up(drydock, home):
+    paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
+    s3 = aws.operator_client("s3", paths, ports)
+    s3.put_object(Bucket=terraform.INPUT_BUCKET, Key="mine", Body=b"kept")
+    before = s3.list_object_versions(Bucket=terraform.STATE_BUCKET)["Versions"]
     assert drydock("local-down").returncode == 0
-    contents.note(paths, contents.Contents(("spark-job-data-source-1",), 7, ("2025-03-01",)))
 
     up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
 
     assert up.returncode == 0, up.stdout + up.stderr
-    assert "The gateway was restarted and holds nothing" in up.stderr
-    assert "a day of data among them (2025-03-01)" in up.stderr
-    assert "spark-job-data-input" in [
-        bucket["Name"] for bucket in aws.operator_client("s3", paths, ports).list_buckets()["Buckets"]
-    ]
+    assert "Terraform" not in up.stdout + up.stderr
+    assert s3.get_object(Bucket=terraform.INPUT_BUCKET, Key="mine")["Body"].read() == b"kept"
+    assert s3.list_object_versions(Bucket=terraform.STATE_BUCKET)["Versions"] == before
+    assert terraform_state.deviations(paths, ports) == []
+
+
+def test_a_reset_asks_and_empties_the_platform(drydock, home):
+    paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
+    unasked = drydock("local-reset")
+    assert (unasked.returncode, "`make local-reset CONFIRM=yes` removes all data" in unasked.stderr) == (2, True)
+    assert drydock("local-status").returncode == 0
+
+    reset = drydock("local-reset", "--confirm=yes")
+    assert reset.returncode == 0, reset.stdout + reset.stderr
+    assert not processes.running(paths)
+    assert not paths.data.exists()
+    assert drydock("local-reset", "--confirm=yes").stdout == "✓ There is no data: nothing to remove.\n"
+
+    up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert "anew" not in up.stderr
+    s3 = aws.operator_client("s3", paths, ports)
+    assert "Contents" not in s3.list_objects_v2(Bucket=terraform.INPUT_BUCKET, Prefix="mine")
+    assert terraform_state.deviations(paths, ports) == []
 
 
 def test_after_the_supervisor_was_killed_down_ends_daemons_too(drydock, home):

@@ -1,4 +1,4 @@
-"""A gateway that crashed and was restarted works, and holds nothing: whoever looks is told so, with the way out."""
+"""A gateway whose data was removed works, and holds nothing: whoever looks is told so, with the way out."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from drydock import aws, health, running, secrets, services, settings, startup, 
 from drydock.errors import NotRunning, ServiceFailed
 from drydock.local_status import show_status
 
-EMPTY = "it was restarted and is empty: `make local-up` makes the platform again, the days' data excepted"
+EMPTY = "it is empty: `make local-up` makes the platform again, the days' data excepted"
 PORTS = settings.Ports(offset=0)
 
 
