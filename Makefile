@@ -1,5 +1,5 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB, ARGS and CONFIRM reach the verb as they were given, whatever characters they hold:
+# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB, ARGS, CONFIRM and RUNTIME reach the verb as they were given, whatever characters they hold:
 # neither make nor the shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
@@ -7,7 +7,7 @@ export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
 DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
-VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS CONFIRM
+VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS CONFIRM RUNTIME
 given := $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 unknown := $(filter-out $(VARIABLES) PYTHON DRYDOCK_% MAKE%,$(given))
 $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), in capitals))
@@ -28,7 +28,7 @@ help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 ##@ The running platform
-local-up: setup ## Start the platform as local processes; what runs already is left alone
+local-up: setup ## Start the platform in Docker Compose (RUNTIME=process: as local processes); what runs is left alone
 	@$(DRYDOCK) local-up
 local-down: setup ## End every process of the platform, and only those
 	@$(DRYDOCK) local-down
@@ -58,5 +58,5 @@ test: setup ## Run the tests; no Docker needed
 	@$(DRYDOCK) test
 test-full: setup ## Run the tests, the long ones too
 	@$(DRYDOCK) test --full
-bench: setup ## Measure clusters and steps, the EMR API beside moto, the jobs beside other engines
+bench: setup ## Measure the gateway's store, clusters and steps, the EMR API, the jobs, each beside what others do
 	@$(DRYDOCK) bench

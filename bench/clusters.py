@@ -26,6 +26,7 @@ from processor_time import process_tree, processor_seconds
 from step_phases import seconds_of_phases
 
 from drydock import aws, health, processes, settings, supervision, terraform
+from drydock.runtime import PROCESS
 from drydock.second_home import free_ports, second_home
 from drydock_driver import creation, platform_config
 from drydock_driver.cluster import JobRun
@@ -166,6 +167,7 @@ def running_platform() -> Iterator[Platform]:
             "DRYDOCK_HOME": str(paths.home),
             "DRYDOCK_PORT_OFFSET": str(ports.offset),
             "DRYDOCK_SCHEDULES": "off",
+            "RUNTIME": PROCESS,
         }
         drydock = [sys.executable, "-m", "drydock.cli"]
         try:

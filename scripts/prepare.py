@@ -1,9 +1,10 @@
 """The first thing `make` runs: from Python 3.11 alone to a workspace in which `drydock` can do the rest.
 
-    python3.11 scripts/prepare.py [--quiet]
+    python3.11 scripts/prepare.py [--quiet] [--part IMAGE]
 
 Says that there is nothing to do, in one line (with `--quiet` not even that) and well under a second; otherwise fetches
-uv, makes the environment `workspace` with it, and hands over to `drydock setup`. Standard library only, and nothing is
+uv, makes the environment `workspace` with it, and hands over to `drydock setup`, for all or for what one image of
+`compose/` needs. Standard library only, and nothing is
 imported from Drydock before the version is looked at: an older Python gets as far as being told what is wrong. Speaks
 on stderr, so that stdout belongs to the verb.
 """
@@ -30,19 +31,19 @@ def main() -> int:
             "when `python3.11` is not on the PATH, name it: `make PYTHON=/path/to/python3.11`."
         )
     try:
-        return prepare(quiet="--quiet" in sys.argv[1:])
+        return prepare(quiet="--quiet" in sys.argv[1:], part=sys.argv[2] if sys.argv[1:2] == ["--part"] else "")
     except KeyboardInterrupt:
         return fail("Interrupted. `make setup` goes on from here.", 130)
 
 
-def prepare(quiet: bool) -> int:
+def prepare(quiet: bool, part: str = "") -> int:
     """Make what `drydock setup` runs in, and hand over to it, unless nothing at all is to do."""
     from drydock import lock, settings
     from drydock.errors import DrydockError
     from drydock.toolchain import plan
 
     paths = settings.Paths()
-    todo = plan.pending(paths, plan.FOUNDATION + plan.STEPS)
+    todo = plan.pending(paths, (*plan.FOUNDATION, *(plan.part(part) if part else plan.STEPS)))
     if not todo:
         if not quiet:
             say(f"✓ Nothing to set up: all is in place in {paths.home}")
@@ -53,7 +54,7 @@ def prepare(quiet: bool) -> int:
             plan.carry_out(paths, plan.FOUNDATION, reporter())
     except DrydockError as error:
         return fail(str(error))
-    return hand_over(str(paths.environment("workspace") / "bin" / "drydock"))
+    return hand_over(str(paths.environment("workspace") / "bin" / "drydock"), *(["--part", part] if part else []))
 
 
 def look_at_ground(paths: "Paths", needed_megabytes: int) -> None:
@@ -95,9 +96,9 @@ def reporter() -> "plan.Reporter":
     return plan.Reporter(started, lambda _step, _news: None, done)
 
 
-def hand_over(drydock: str) -> int:
+def hand_over(drydock: str, *options: str) -> int:
     sys.stderr.flush()
-    os.execv(drydock, [drydock, "setup"])  # noqa: S606 - a shell would only be in between
+    os.execv(drydock, [drydock, "setup", *options])  # noqa: S606 - a shell would only be in between
 
 
 def say(line: str) -> None:

@@ -49,8 +49,10 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
     )
     with executions.client(paths, ports) as engine, Signals().caught() as signals:
         work = Backfill(engine, plan, row_count or DEFAULT_ROWS, signals)
-        work.run()
-        left = [end_leftovers(paths, ports, run_id) for run_id in work.run_ids_of_failures()]
+        try:
+            work.run()
+        finally:  # also when nobody reads any more: a driver that Kestra has killed may leave its cluster to others
+            left = [end_leftovers(paths, ports, run_id) for run_id in work.run_ids_of_failures()]
     again = f"`make backfill FROM={from_day} TO={to_day}{f' ROWS={row_count}' if row_count else ''}` goes on from here."
     said = " ".join([*filter(None, [work.failure]), *left, again])
     try:

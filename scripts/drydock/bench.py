@@ -14,13 +14,14 @@ BESIDE = "bench"
 
 
 def bench() -> None:
-    """Measure clusters and steps, the EMR API under 50 polling clients, and the jobs beside other engines."""
+    """Measure the gateway's store, clusters and steps, the EMR API, and the jobs, each beside what others do."""
     paths = settings.Paths()
     if not environments.stamp(paths, BESIDE).matches:
         with output.stage("Making the environment `bench`"):
             environments.create(paths, BESIDE, lambda _: None)
     beside = paths.environment(BESIDE)
     (packages,) = beside.glob("lib/python*/site-packages")
+    _run(paths, "gateway_store.py")
     _run(paths, "clusters.py")
     _run(paths, "emr_api.py", "--moto", str(beside / "bin" / "moto_server"))
     _run(paths, "shipments_day.py", "--packages", str(packages))

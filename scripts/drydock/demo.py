@@ -10,15 +10,16 @@ from typing import TypeVar
 from drydock import output, settings, summary
 from drydock.day import DateOption, RowsOption, parse_date, parse_rows
 from drydock.errors import DrydockError
-from drydock.local_up import local_up
+from drydock.local_up import bring_up
 from drydock.run import run_day
+from drydock.runtime import PROCESS, RuntimeOption, chosen
 
 T = TypeVar("T")
 
 
-def demo(date: DateOption = "", rows: RowsOption = "") -> None:
+def demo(date: DateOption = "", rows: RowsOption = "", runtime_name: RuntimeOption = "") -> None:
     """Bring the platform up, run a day through it, and show what came of it."""
-    day, row_count = parse_date(date), parse_rows(rows)
+    day, row_count, runtime = parse_date(date), parse_rows(rows), chosen(runtime_name, PROCESS)
     begun_at = time.monotonic()
     seconds: dict[str, float] = {}
 
@@ -28,7 +29,7 @@ def demo(date: DateOption = "", rows: RowsOption = "") -> None:
         seconds[stage] = time.monotonic() - stage_begun_at
         return result
 
-    timed("platform up", local_up)
+    timed("platform up", lambda: bring_up(runtime))
     paths, ports = settings.Paths(), settings.Ports()
     try:
         run_id = timed("day", lambda: run_day(paths, ports, day, row_count))

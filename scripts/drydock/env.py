@@ -21,7 +21,7 @@ def env() -> None:
     Raises NotRunning when gateway or EMR is not up.
     """
     paths, ports = settings.Paths(), settings.Ports()
-    require_up(paths, ("gateway", "emr"))
+    require_up(paths, ports, ("gateway", "emr"))
     print(f"unset {' '.join(UNSET)}")
     for name, value in exports(paths, ports).items():
         print(f"export {name}={shlex.quote(value)}")

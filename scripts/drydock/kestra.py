@@ -4,6 +4,7 @@ Paths and shapes are those of Kestra 2.0 (https://kestra.io/docs/api-reference/o
 KestraRefused, with Kestra's own sentence, or KestraUnreachable.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,23 @@ class Kestra:
         """Why a flow's YAML would be refused, or None."""
         answer = self._ask("POST", f"{API}/flows/validate", content=source, headers=_YAML)
         return next((told["constraints"] for told in answer.json() if told.get("constraints")), None)
+
+    def register(self, source: str) -> bool:
+        """Have it know a flow by its YAML. Whether it was new, or other than the one it knew."""
+        namespace, flow = (
+            found[1] for name in ("namespace", "id") if (found := re.search(rf"^{name}: (\S+)$", source, re.M))
+        )
+        try:
+            known = self._ask("GET", f"{API}/flows/{namespace}/{flow}", params={"source": "true"}).json()["source"]
+        except KestraRefused as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+            self._ask("POST", f"{API}/flows", content=source, headers=_YAML)
+            return True
+        if known.strip() == source.strip():
+            return False
+        self._ask("PUT", f"{API}/flows/{namespace}/{flow}", content=source, headers=_YAML)
+        return True
 
     def start(self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str]) -> Document:
         """A new execution."""

@@ -9,11 +9,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from drydock import output, processes, schedules, settings, startup, terraform
+from drydock import output, processes, runtime, schedules, settings, startup, terraform
 from drydock.errors import ServiceFailed
 from drydock.health import Unhealthy
-from drydock.services import Service, declare
-from drydock.supervision import ProcessState, Supervisor
+from drydock.runtime import Declared
+from drydock.supervision import ProcessState
 
 ALL_HEALTHY, SOME_ARE_NOT, NOTHING_RUNS = 0, 1, 3
 STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "yellow", "failed": "red", "stopped": "dim"}
@@ -39,8 +39,8 @@ def local_status() -> None:
 def show_status() -> int:
     """Show the table. Returns the exit code of `local_status`."""
     paths, ports = settings.Paths(), settings.Ports()
-    supervisor = Supervisor(paths)
-    if not supervisor.is_running():
+    platform = runtime.of(paths, ports)
+    if not platform.is_running():
         left = processes.running(paths)
         if left:
             output.fail(
@@ -50,11 +50,12 @@ def show_status() -> int:
             return SOME_ARE_NOT
         output.say("The platform does not run. `make local-up` starts it.")
         return NOTHING_RUNS
-    states = supervisor.states()
-    gateway, *others = declare(paths, ports)
+    states = platform.states()
+    memory = platform.memory_bytes()
+    gateway, *others = platform.declared()
     declared = [replace(gateway, check=partial(_check_furnished, gateway, paths, ports)), *others]
     with ThreadPoolExecutor(max_workers=len(declared)) as pool:
-        rows = list(pool.map(lambda it: status(it, states.get(it.name)), declared))
+        rows = list(pool.map(lambda it: status(it, states.get(it.name), memory.get(it.name, 0)), declared))
     output.show(table(rows))
     if any(row.name == "kestra" and row.state == "healthy" for row in rows):
         schedules.show(paths, ports)
@@ -64,7 +65,7 @@ def show_status() -> int:
     return SOME_ARE_NOT if unwell else ALL_HEALTHY
 
 
-def status(service: Service, state: ProcessState | None) -> Status:
+def status(service: Declared, state: ProcessState | None, memory_bytes: int) -> Status:
     """What is to be said of a service."""
     reason = startup.why_not(service, state)
     since = time.time() - state.started_at if state is not None and state.started_at is not None else None
@@ -80,12 +81,10 @@ def status(service: Service, state: ProcessState | None) -> Status:
     notes = [reason] if reason else []
     if state is not None and state.restarts:
         notes.append("restarted once" if state.restarts == 1 else f"restarted {state.restarts} times")
-    pid = state.pid if state is not None else None
-    memory = processes.memory_bytes(pid) if pid is not None else 0
-    return Status(service.name, name, since, memory, service.url, "; ".join(notes))
+    return Status(service.name, name, since, memory_bytes, service.url, "; ".join(notes))
 
 
-def _check_furnished(gateway: Service, paths: settings.Paths, ports: settings.Ports) -> None:
+def _check_furnished(gateway: Declared, paths: settings.Paths, ports: settings.Ports) -> None:
     """The gateway's check, and whether the platform is in it: a restarted one works, and has lost everything."""
     gateway.check()
     try:

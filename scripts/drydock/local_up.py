@@ -5,39 +5,58 @@ import os
 import shutil
 import time
 
-from drydock import interrupts, lock, output, secrets, services, settings, startup, terraform, terraform_state
+from drydock import (
+    docker_up,
+    interrupts,
+    lock,
+    output,
+    runtime,
+    secrets,
+    services,
+    settings,
+    startup,
+    terraform,
+    terraform_state,
+)
 from drydock.errors import DrydockError, SetupError
-from drydock.supervision import Supervisor, environment_of
+from drydock.runtime import DOCKER, PROCESS, RuntimeOption
 from drydock.toolchain.stamps import Stamp, fingerprint
 
 SHOWN_DEVIATIONS = 5
 
 
-def local_up() -> None:
-    """Bring the platform up as local processes; see `drydock.startup` for what a failure leaves behind."""
+def local_up(runtime_name: RuntimeOption = "") -> None:
+    """Bring the platform up, in Docker Compose or as local processes; what a failure leaves behind it says."""
+    bring_up(runtime.chosen(runtime_name, DOCKER))
+
+
+def bring_up(runtime_name: str) -> None:
+    """`local_up`, in that runtime."""
     paths, ports = settings.Paths(), settings.Ports()
     begun_at = time.monotonic()
     with lock.exclusive(paths, "local-up"), interrupts.interruptible():
-        _preflight(paths, ports)
+        _preflight(paths, ports, runtime_name)
         for folder in (paths.data, paths.logs, paths.event_logs, paths.home / "nodes"):
             folder.mkdir(mode=0o700, exist_ok=True)
         secrets.ensure(paths)
-        declared = services.declare(paths, ports)
         furnished: list[bool] = []
 
         def meanwhile() -> None:
-            _note_platform(paths, ports)
+            _note_platform(paths, ports, runtime_name)
             furnished.append(_furnish(paths, ports))
 
-        started = startup.bring_up(paths, declared, meanwhile)
+        if runtime_name == DOCKER:
+            started = docker_up.bring_up(paths, ports, meanwhile)
+        else:
+            started = startup.bring_up(paths, services.declare(paths, ports), meanwhile)
     if started or any(furnished):
         output.done(f"The platform is up, after {time.monotonic() - begun_at:.0f} s.")
     else:
         output.done("The platform was up already, and is healthy: nothing to do.")
-    _show_urls(ports)
+    _show_urls(paths, ports, runtime_name)
 
 
-def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
+def _preflight(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
     """What can be known to fail is said before anything is started."""
     paths.home.mkdir(parents=True, exist_ok=True)
     free_megabytes = shutil.disk_usage(paths.home).free / 1e6
@@ -46,30 +65,41 @@ def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
             f"`{paths.home}` has {free_megabytes / 1e3:.1f} GB left; {settings.UP_MEGABYTES / 1e3:.1f} GB are needed. "
             "Make room, or set DRYDOCK_HOME to a folder on a larger disk."
         )
-    for program in (
+    programs = (
         paths.environment("gateway") / "bin" / "python",
         paths.environment("workspace") / "bin" / "drydock-emr",
         paths.environment("workspace") / "bin" / "drydock-node",
         paths.spark_home / "bin" / "spark-class",
-    ):
+    )
+    for program in programs if runtime_name == PROCESS else ():
         if not program.exists():
             raise SetupError(f"`{program}` is not there: run `make setup`, then `make local-up` again.")
     if shutil.which("terraform") is None:
         raise SetupError("`terraform` is not on the PATH: install it, then `make local-up` again.")
-    running_offset = settings.running_platform().get("port_offset", ports.offset)
-    if running_offset != ports.offset and Supervisor(paths).is_running():
-        raise DrydockError(
-            f"The platform runs with DRYDOCK_PORT_OFFSET={running_offset}, and {ports.offset} was asked for. "
-            "`make local-down` first, or give the second platform a DRYDOCK_HOME of its own."
-        )
+    _require_the_same(paths, ports, runtime_name)
 
-    running = environment_of(paths, "kestra").get("ENGINE_SCHEDULES")
-    is_another = running is not None and running != str(settings.schedules()).lower()
-    if os.environ.get("DRYDOCK_SCHEDULES") and is_another and Supervisor(paths).is_running():
-        raise DrydockError(
-            f"The platform runs with schedules {'on' if running == 'true' else 'off'}, and "
-            f"DRYDOCK_SCHEDULES={os.environ['DRYDOCK_SCHEDULES']} was asked for. `make local-down` first."
-        )
+
+def _require_the_same(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
+    """A platform that runs is not changed into another one. Raises DrydockError."""
+    noted = settings.running_platform()
+    if not noted or not runtime.of(paths, ports, noted.get("runtime", PROCESS)).is_running():
+        return
+    for what, found, asked in (
+        ("RUNTIME", noted.get("runtime", PROCESS), runtime_name),
+        ("DRYDOCK_PORT_OFFSET", str(noted.get("port_offset", 0)), str(ports.offset)),
+        ("DRYDOCK_SCHEDULES", _on_off(noted.get("schedules", True)), os.environ.get("DRYDOCK_SCHEDULES")),
+        ("DRYDOCK_NODES", str(noted.get("nodes", settings.FIRST_NODES)), os.environ.get("DRYDOCK_NODES")),
+        ("DRYDOCK_KESTRA", noted.get("kestra", ""), os.environ.get("DRYDOCK_KESTRA") if noted.get("kestra") else None),
+    ):
+        if asked and found != asked:
+            raise DrydockError(
+                f"The platform runs with {what}={found}, and {what}={asked} was asked for. `make local-down` first, or "
+                "give the second platform a DRYDOCK_HOME of its own."
+            )
+
+
+def _on_off(value: bool) -> str:
+    return "on" if value else "off"
 
 
 def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
@@ -101,19 +131,29 @@ def _described(paths: settings.Paths) -> str:
     return fingerprint(*map(str, files), *files, settings.REPOSITORY / "versions.toml")
 
 
-def _note_platform(paths: settings.Paths, ports: settings.Ports) -> None:
+def _note_platform(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
     file = paths.run / "platform.json"
-    if not file.exists():
-        draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps({"port_offset": ports.offset}) + "\n")
-        draft.replace(file)
+    if file.exists():
+        return
+    note = {
+        "runtime": runtime_name,
+        "port_offset": ports.offset,
+        "nodes": settings.node_count(),
+        "schedules": settings.schedules(),
+        **({"kestra": runtime.kestra_of_compose()} if runtime_name == DOCKER else {}),
+    }
+    draft = file.with_suffix(".draft")
+    draft.write_text(json.dumps(note) + "\n")
+    draft.replace(file)
 
 
-def _show_urls(ports: settings.Ports) -> None:
+def _show_urls(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
+    has_pages = runtime_name == DOCKER and runtime.kestra_of_compose() == "image"
+    login = f"{settings.KESTRA_USERNAME}, its password: `make -s env`"
     for what, where in (
         ("AWS endpoint", ports.gateway_url),
         ("EMR console", f"{ports.emr_url}   (its login link: `make -s env`)"),
-        ("Kestra", f"{ports.kestra_url}   (its REST API; headless)"),
+        ("Kestra", f"{ports.kestra_url}   ({login if has_pages else 'its REST API; headless'})"),
         ("Spark master", f"http://{settings.LOOPBACK}:{ports.node_ui(1)}"),
         ("History Server", ports.history_server_url),
     ):

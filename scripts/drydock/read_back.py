@@ -1,4 +1,4 @@
-"""A day's run, read back from where it left its traces: the EMR API, S3, the Delta logs and Spark's event logs.
+"""A day's run, read back from where it left its traces: the EMR API, S3, the Delta logs and Spark's History Server.
 
 Nothing here was told by the run itself, and no log is asked: what is not found is not there.
 """
@@ -6,12 +6,11 @@ Nothing here was told by the run itself, and no log is asked: what is not found 
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -21,13 +20,14 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from drydock import aws, secrets, settings, terraform
 from drydock.errors import RunFailed
-from drydock_emr.node import event_log
+from drydock_emr.node.event_log import STEP_PROPERTY
 
 TABLES = ("carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand")
 QUARANTINE = "_quarantine/shipment"
 JOBS = ("data-generation", "data-processing")
-# The History Server reads the folder of event logs every three seconds, and an application's log when first asked.
+# The History Server reads an application's log when it is first asked about it.
 HISTORY_SECONDS = 90
+HISTORY_SETTLES = timedelta(seconds=10)  # it looks for new logs every three
 POLL_SECONDS = 0.5
 CONNECTIONS = 8
 # A gateway that is away stays away for seconds at least; deltalake would ask ten times, and for three minutes.
@@ -131,7 +131,7 @@ def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any]
         next((c for c in of_day if c["job"] == job and (run_id is None or c["Name"].endswith(f"-{run_id}"))), None)
         for job in JOBS
     ]
-    clusters = tuple(_cluster(emr, paths, ports, found) for found in chosen if found is not None)
+    clusters = tuple(_cluster(emr, ports, found) for found in chosen if found is not None)
     processing = next((cluster.steps for cluster in clusters if cluster.job == "data-processing"), ())
     tables, missing = [], []
     for name in (*TABLES, QUARANTINE):
@@ -167,7 +167,7 @@ def _clusters_of(emr: Any, platform: str, day: date) -> list[dict[str, Any]]:
     return found
 
 
-def _cluster(emr: Any, paths: settings.Paths, ports: settings.Ports, listed: dict[str, Any]) -> Cluster:
+def _cluster(emr: Any, ports: settings.Ports, listed: dict[str, Any]) -> Cluster:
     found = emr.describe_cluster(ClusterId=listed["Id"])["Cluster"]
     status = found["Status"]
     steps = [step for page in emr.get_paginator("list_steps").paginate(ClusterId=found["Id"]) for step in page["Steps"]]
@@ -180,7 +180,7 @@ def _cluster(emr: Any, paths: settings.Paths, ports: settings.Ports, listed: dic
         ended_at=status["Timeline"].get("EndDateTime"),
         masters=_ready_instances(emr, found["Id"], "MASTER"),
         cores=_ready_instances(emr, found["Id"], "CORE"),
-        steps=tuple(_step(paths, ports, found, step) for step in reversed(steps)),
+        steps=tuple(_step(ports, found, step) for step in reversed(steps)),
     )
 
 
@@ -190,10 +190,10 @@ def _ready_instances(emr: Any, cluster_id: str, group: str) -> int:
     return sum("ReadyDateTime" in instance["Status"]["Timeline"] for instance in instances)
 
 
-def _step(paths: settings.Paths, ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
+def _step(ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
     timeline = step["Status"].get("Timeline", {})
     log_uri = re.sub("^s3[an]:", "s3:", cluster["LogUri"]).rstrip("/")
-    applications = _applications(paths.event_logs, step["Id"], timeline.get("StartDateTime"))
+    applications = _applications(ports, step["Id"], timeline)
     return Step(
         id=step["Id"],
         name=step["Name"],
@@ -206,47 +206,51 @@ def _step(paths: settings.Paths, ports: settings.Ports, cluster: dict[str, Any],
     )
 
 
-def _applications(event_logs: Path, step_id: str, started_at: datetime | None) -> tuple[str, ...]:
-    """The ids of the step's Spark applications, oldest first: the node has set the step's id as a property of each."""
-    if started_at is None:
+def _applications(ports: settings.Ports, step_id: str, timeline: Mapping[str, datetime]) -> tuple[str, ...]:
+    """The ids of the step's Spark applications, oldest first: the node has set the step's id as a property of each.
+
+    The History Server looks for new event logs every three seconds: of a step that has just ended it is asked again.
+    """
+    if "StartDateTime" not in timeline:
         return ()
-    since = (started_at - CLOCK_TOLERANCE).timestamp()
-    found = [
-        file.name.removesuffix(event_log.IN_PROGRESS)
-        for file in event_logs.iterdir()
-        if _written_at(file) >= since and event_log.properties(file).get(event_log.STEP_PROPERTY) == step_id
-    ]
-    return tuple(sorted(found))
-
-
-def _written_at(event_log_file: Path) -> float:
-    try:
-        return event_log_file.stat().st_mtime
-    except FileNotFoundError:  # another application has just ended, and its log got its final name
-        return 0.0
+    since = (timeline["StartDateTime"] - CLOCK_TOLERANCE).astimezone(UTC)
+    settled_at = timeline.get("EndDateTime", datetime.now(UTC)) + HISTORY_SETTLES
+    belongs: dict[str, bool] = {}
+    while True:
+        for listed in _history(ports, f"applications?minDate={since:%Y-%m-%dT%H:%M:%S}.000GMT"):
+            if listed["id"] not in belongs:
+                properties = dict(_history(ports, f"applications/{listed['id']}/environment")["sparkProperties"])
+                belongs[listed["id"]] = properties.get(STEP_PROPERTY) == step_id
+        found = tuple(sorted(application for application, is_ours in belongs.items() if is_ours))
+        if found or datetime.now(UTC) > settled_at:
+            return found
+        time.sleep(POLL_SECONDS)
 
 
 def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tuple[str, ...]:
-    """Hosts of the executors that ran tasks, by the History Server, once it has read the application's event log."""
+    """Hosts of the executors that ran tasks."""
     hosts: set[str] = set()
-    deadline = time.monotonic() + HISTORY_SECONDS
     for application in applications:
-        url = f"{ports.history_server_url}/api/v1/applications/{application}/allexecutors"
-        while True:
-            try:
-                answer = httpx.get(url, timeout=HISTORY_SECONDS, trust_env=False)
-            except httpx.HTTPError as error:
-                raise RunFailed(f"The History Server does not answer at {url}: {error}.") from error
-            if answer.status_code == httpx.codes.OK:
-                break
-            if time.monotonic() >= deadline:
-                raise RunFailed(
-                    f"The History Server knows no application {application}, although its event log is there."
-                )
-            time.sleep(POLL_SECONDS)
-        executors = [each for each in answer.json() if each["id"] != "driver" and each["totalTasks"] > 0]
-        hosts.update(each["hostPort"].rsplit(":", 1)[0] for each in executors)
+        executors = _history(ports, f"applications/{application}/allexecutors")
+        ran = (each["hostPort"] for each in executors if each["id"] != "driver" and each["totalTasks"] > 0)
+        hosts.update(host_port.rsplit(":", 1)[0] for host_port in ran)
     return tuple(sorted(hosts))
+
+
+def _history(ports: settings.Ports, path: str) -> Any:
+    """What the History Server's API tells, once it has read the event log. Raises RunFailed when it does not."""
+    url = f"{ports.history_server_url}/api/v1/{path}"
+    deadline = time.monotonic() + HISTORY_SECONDS
+    while True:
+        try:
+            answer = httpx.get(url, timeout=HISTORY_SECONDS, trust_env=False)
+        except httpx.HTTPError as error:
+            raise RunFailed(f"The History Server does not answer at {url}: {error}.") from error
+        if answer.status_code == httpx.codes.OK:
+            return answer.json()
+        if time.monotonic() >= deadline:
+            raise RunFailed(f"The History Server answers {url} with {answer.status_code}: {answer.text[:200]}")
+        time.sleep(POLL_SECONDS)
 
 
 def manifest_rows(s3: Any, uri: str) -> int | None:

@@ -33,7 +33,7 @@ def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -
     to_file = Path(file).absolute() if file else paths.report
     if to_file.is_dir():
         raise UsageError(f"FILE is {to_file}, a folder; expected the name of a file.")
-    require_up(paths, ("gateway",))
+    require_up(paths, ports, ("gateway",))
     platform = terraform.platform_config(paths, ports)
     with (
         interrupts.stoppable("Stopped before the report was written."),

@@ -57,6 +57,9 @@ def _run_flow(
         failure = executions.show_failure(execution) if signals.first is None else ""
     except DrydockError as error:
         failure = f"{asked.doing} failed: {error}"
+    except BaseException:  # nobody reads any more, say: a driver that Kestra has killed may leave its cluster to others
+        end_leftovers(paths, ports, run_id)
+        raise
     left = end_leftovers(paths, ports, run_id)
     if signals.first is not None:
         raise Stopped(f"Stopped while {asked.doing[0].lower()}{asked.doing[1:]}. {left}", signals.first)

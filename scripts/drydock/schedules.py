@@ -8,7 +8,6 @@ from rich.table import Table
 from drydock import executions, output, settings
 from drydock.errors import DrydockError
 from drydock.kestra import Kestra
-from drydock.supervision import environment_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Schedule:
 
 def show(paths: settings.Paths, ports: settings.Ports) -> None:
     """What Kestra is about to do. That it cannot be told is a sentence, and no failure: it is healthy."""
-    if environment_of(paths, "kestra").get("ENGINE_SCHEDULES") == "false":
+    if not settings.running_platform().get("schedules", True):
         output.say("No flow runs by itself: the platform was started with DRYDOCK_SCHEDULES=off.")
         return
     try:

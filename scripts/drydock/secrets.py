@@ -75,6 +75,21 @@ class Secrets:
         """What opens the web console."""
         return self.directory / "console.token"
 
+    @property
+    def postgres_password(self) -> Path:
+        """The superuser's of the database in Compose."""
+        return self.directory / "postgres.password"
+
+    @property
+    def emr_database_password(self) -> Path:
+        """The control plane's, for its database in Compose."""
+        return self.directory / "emr-database.password"
+
+    @property
+    def kestra_database_password(self) -> Path:
+        """Kestra's, for its database in Compose."""
+        return self.directory / "kestra-database.password"
+
 
 def ensure(paths: settings.Paths) -> Secrets:
     """Make what is missing, and close what others could read. What is there is kept.
@@ -85,7 +100,15 @@ def ensure(paths: settings.Paths) -> Secrets:
     paths.secrets.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     _own_and_close(paths.secrets, DIRECTORY_MODE)
     _ensure_file(secret_files.operator_key, _new_operator_key)
-    for file in (secret_files.gateway, secret_files.node, secret_files.spark, secret_files.console_token):
+    for file in (
+        secret_files.gateway,
+        secret_files.node,
+        secret_files.spark,
+        secret_files.console_token,
+        secret_files.postgres_password,
+        secret_files.emr_database_password,
+        secret_files.kestra_database_password,
+    ):
         _ensure_file(file, _new_secret)
     _ensure_file(secret_files.orchestrator_token, _new_token)
     _ensure_file(secret_files.kestra_password, _new_kestra_password)

@@ -22,6 +22,8 @@ KESTRA_ROLE = "kestra-role"  # as in terraform/modules/iam
 KESTRA_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/{KESTRA_ROLE}"
 KESTRA_USERNAME = "operator@drydock.local"  # Kestra wants an e-mail address
 HIGHEST_PORT_OFFSET = 65535 - 18080
+FIRST_NODES = 3  # a cluster of the platform's: a master and two cores
+MOST_NODES = 30
 UP_MEGABYTES = 3_000  # to be free for `local-up`: a day of a million shipments, its tables, Spark's scratch, the logs
 
 
@@ -187,11 +189,11 @@ class Paths:
     def terraform(self) -> Path:
         return self.home / "terraform"
 
-    def nodes(self, count: int = 3) -> list[Node]:
+    def nodes(self) -> list[Node]:
         """The local fleet. Each node has a loopback address of its own, so that executors show different hosts."""
         return [
             Node(index=i, name=f"node-{i}", host=f"127.0.0.{10 + i}", scratch=self.home / "nodes" / f"node-{i}")
-            for i in range(1, count + 1)
+            for i in range(1, node_count() + 1)
         ]
 
 
@@ -203,8 +205,17 @@ def schedules() -> bool:
     return text == "on"
 
 
+def node_count() -> int:
+    """How many machines the fleet has: `DRYDOCK_NODES`, else as many as the running platform was started with."""
+    text = os.environ.get("DRYDOCK_NODES") or str(running_platform().get("nodes", FIRST_NODES))
+    if not text.isdecimal() or not FIRST_NODES <= int(text) <= MOST_NODES:
+        raise SetupError(f"DRYDOCK_NODES is `{text}`, expected a number from {FIRST_NODES} to {MOST_NODES}.")
+    return int(text)
+
+
 def running_platform() -> dict[str, Any]:
-    """What `local-up` noted about the platform that it started (`port_offset`); empty when none runs."""
+    """What `local-up` noted about the platform that it started: `runtime`, `port_offset`, `nodes`, and in Compose
+    `kestra`. Empty when none runs."""
     try:
         noted: dict[str, Any] = json.loads((home() / "run" / "platform.json").read_text())
     except FileNotFoundError:

@@ -6,30 +6,36 @@ All of it is said on stderr, so that `make -s env` prints exports and nothing el
 import os
 import threading
 import time
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from drydock import lock, output, settings
+from drydock.errors import UsageError
 from drydock.toolchain import network, plan
 
 QUIET_SECONDS = 10  # without a terminal: how long a step goes on without a line
 
 
-def setup() -> None:
+def setup(part: Annotated[str, typer.Option(help="Only what this image of compose/ needs.")] = "") -> None:
     """Fetch and make what the platform runs on; what is there is kept."""
+    if part and part not in plan.PARTS:
+        raise UsageError(f"There is no image `{part}`. There are: {', '.join(plan.PARTS)}.")
     os.environ.update(network.environment())
     paths = settings.Paths()
+    steps = plan.part(part) if part else plan.STEPS
     began = time.monotonic()
     with lock.setting_up(paths, output.warn):
-        todo = plan.pending(paths, plan.STEPS)
+        todo = plan.pending(paths, steps)
         if not todo:
             return
         if output.ERRORS.is_terminal:
             with _Live() as live:
-                plan.carry_out(paths, plan.STEPS, live.reporter())
+                plan.carry_out(paths, steps, live.reporter())
         else:
-            plan.carry_out(paths, plan.STEPS, _Lines().reporter())
+            plan.carry_out(paths, steps, _Lines().reporter())
     output.ERRORS.print(f"[green]✓[/] Set up in {time.monotonic() - began:.0f} s: {escape(str(paths.home))}")
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 from drydock import interrupts, output, ports, settings, teardown
 from drydock.errors import ServiceFailed
 from drydock.health import Unhealthy
+from drydock.runtime import Declared
 from drydock.services import FURNISHED_WAVE, Service
 from drydock.supervision import ProcessState, Supervisor, last_lines
 
@@ -105,7 +106,7 @@ def _await_health(supervisor: Supervisor, paths: settings.Paths, members: list[S
             time.sleep(POLL_SECONDS)
 
 
-def why_not(service: Service, state: ProcessState | None) -> str | None:
+def why_not(service: Service | Declared, state: ProcessState | None) -> str | None:
     """Why a service does not do its work; None when it does."""
     if state is None:
         return "the supervisor does not know it"

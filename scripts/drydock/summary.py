@@ -16,7 +16,7 @@ from drydock.running import require_up
 def summary(date: DateOption = "") -> None:
     """Read the newest run of a day back from EMR, S3, the Delta logs and Spark's event logs, and check it."""
     day, paths, ports = parse_date(date), settings.Paths(), settings.Ports()
-    require_up(paths)
+    require_up(paths, ports)
     show_day(paths, ports, day)
 
 

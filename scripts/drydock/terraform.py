@@ -59,9 +59,12 @@ def apply(
     return result.outputs
 
 
-def applied_stamp(paths: settings.Paths) -> Path:
-    """The file that says what was applied last; it is there from an apply's end until the next one begins."""
-    return paths.terraform / "applied.stamp"
+def applied_stamp(paths: settings.Paths, runtime_name: str = "") -> Path:
+    """The file that says what was applied last; it is there from an apply's end until the next one begins.
+
+    Each runtime's gateway has a store of its own; without a name it is that of the running platform.
+    """
+    return paths.terraform / f"applied-{runtime_name or settings.running_platform().get('runtime', 'process')}.stamp"
 
 
 def why_not_applied(paths: settings.Paths, ports: settings.Ports) -> str | None:

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from deltalake import DeltaTable, QueryBuilder
 
 from drydock import aws, env, processes, read_back, settings
+from drydock.runtime import PROCESS
 from drydock.supervision import Supervisor
 from tests.running import wait_for
 
@@ -175,14 +176,19 @@ class Platform:
         }
         return str(self.client("emr").run_job_flow(**request | changes)["JobFlowId"])
 
+    def cluster(self, cluster_id: str) -> dict[str, Any]:
+        """DescribeCluster's answer."""
+        found: dict[str, Any] = self.client("emr").describe_cluster(ClusterId=cluster_id)["Cluster"]
+        return found
+
     def cluster_state(self, cluster_id: str) -> str:
         """The cluster's state."""
-        return str(self.client("emr").describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"])
+        return str(self.cluster(cluster_id)["Status"]["State"])
 
     def await_cluster(self, cluster_id: str, *states: str) -> dict[str, Any]:
         """Wait until the cluster is in one of the states; DescribeCluster's status then."""
         until(lambda: self.cluster_state(cluster_id) in states, f"cluster {cluster_id} to be {' or '.join(states)}")
-        status: dict[str, Any] = self.client("emr").describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]
+        status: dict[str, Any] = self.cluster(cluster_id)["Status"]
         return status
 
     def add_step(self, cluster_id: str, *arguments: str, on_failure: str = "CONTINUE") -> str:
@@ -267,6 +273,7 @@ class Platform:
         return os.environ | {
             "DRYDOCK_HOME": str(self.paths.home),
             "DRYDOCK_PORT_OFFSET": str(self.ports.offset),
+            "RUNTIME": PROCESS,
             "COLUMNS": "80",
         }
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from drydock import aws, processes, settings, terraform, terraform_state
+from drydock.runtime import PROCESS
 from drydock.second_home import borrow_toolchain
 from tests.running import wait_for
 
@@ -26,6 +27,7 @@ class Command:
         self.environment = {
             **os.environ,
             "DRYDOCK_HOME": str(home),
+            "RUNTIME": PROCESS,
             "AWS_PROFILE": "nobody-s",  # what a user has set must not matter
             "http_proxy": "http://127.0.0.1:9",
         }
@@ -199,7 +201,7 @@ def test_what_the_gateway_was_given_is_there_after_down_and_up(drydock, home):
     up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
 
     assert up.returncode == 0, up.stdout + up.stderr
-    assert "Terraform" not in up.stdout + up.stderr
+    assert "Terraform:" not in up.stdout + up.stderr
     assert s3.get_object(Bucket=terraform.INPUT_BUCKET, Key="mine")["Body"].read() == b"kept"
     assert s3.list_object_versions(Bucket=terraform.STATE_BUCKET)["Versions"] == before
     assert terraform_state.deviations(paths, ports) == []

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from tiny_platform import tiny
 
-from drydock import output, startup
+from drydock import output, processes, startup
 from drydock.local_status import Status, status, table
 from drydock.supervision import Supervisor
 
@@ -29,7 +29,8 @@ def supervisor(paths, free_ports):
 
 
 def told(supervisor, name):
-    return status(supervisor.services[name], supervisor.states()[name])
+    state = supervisor.states()[name]
+    return status(supervisor.services[name], state, processes.memory_bytes(state.pid) if state.pid else 0)
 
 
 def kill(supervisor, name):

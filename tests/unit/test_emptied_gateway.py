@@ -44,9 +44,12 @@ def s3_answers(paths, monkeypatch) -> Callable[[str], None]:
 def everything_runs(paths, monkeypatch) -> None:
     """As far as processes, and health checks, go."""
     state = SimpleNamespace(is_up=True, state="RUNNING", started_at=None, restarts=0, pid=None)
-    supervisor = SimpleNamespace(is_running=lambda: True, states=lambda: dict.fromkeys(services.names(paths), state))
-    for module in ("running", "local_status"):
-        monkeypatch.setattr(f"drydock.{module}.Supervisor", lambda _: supervisor)
+    supervisor = SimpleNamespace(
+        is_running=lambda: True,
+        states=lambda: dict.fromkeys(services.names(paths), state),
+        service_pids=dict,
+    )
+    monkeypatch.setattr("drydock.runtime.Supervisor", lambda _: supervisor)
     for check in ("gateway", "emr", "node", "history_server"):
         monkeypatch.setattr(health, check, lambda *_: None)
 
@@ -84,7 +87,7 @@ def test_the_status_says_so(paths, s3_answers, everything_runs, monkeypatch, cap
             for name in services.names(paths)
         ]
 
-    monkeypatch.setattr("drydock.local_status.declare", declared)
+    monkeypatch.setattr("drydock.services.declare", declared)
     s3_answers("NoSuchBucket")
     assert show_status() == 1
     gateway, *others = capsys.readouterr().out.splitlines()[1:7]

@@ -62,7 +62,7 @@ def test_the_shell_reads_back_what_was_meant(tmp_path, monkeypatch, capsys):
         def states(self):
             return {name: ProcessState("RUNNING", 1, 0.0, "") for name in ("gateway", "emr")}
 
-    monkeypatch.setattr("drydock.running.Supervisor", Running)
+    monkeypatch.setattr("drydock.runtime.Supervisor", Running)
     env()
     script = capsys.readouterr().out
 

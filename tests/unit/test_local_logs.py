@@ -2,7 +2,8 @@ import pytest
 
 from drydock import settings
 from drydock.errors import DrydockError, NotRunning
-from drydock.local_logs import Tail, local_logs
+from drydock.local_logs import local_logs
+from drydock.log_files import Tail
 
 
 @pytest.fixture

@@ -19,12 +19,14 @@ DAY = date(2026, 3, 1)
 PLATFORM = {"platform": "drydock", "source_uri": "s3://source/raw", "output_uri": "s3://output", "core_count": 2}
 BEGUN_AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ENDED_AT = BEGUN_AT + timedelta(minutes=1)
+SINCE = "2026-03-02T11:59:58.000GMT"  # of a step that began with the cluster; clocks may differ a little
 
 
 class Gateway(ThreadingHTTPServer):
     """Knows the platform; of clusters, and of what it does when it is asked for a Delta log, what the test says.
 
-    It plays the History Server as well, where a test says so: every application had one executor, on 127.0.0.12.
+    It plays the History Server as well, where a test says so: `applications` has the properties of each by its id, and
+    every application had one executor, on 127.0.0.12.
     """
 
     daemon_threads = True
@@ -34,6 +36,7 @@ class Gateway(ThreadingHTTPServer):
         super().__init__((settings.LOOPBACK, 0), Handler)
         self.asked_for_delta: Literal["ends", "is silent", "has none"] = "has none"
         self.emr: dict[str, dict[str, Any]] = {"ListClusters": {"Clusters": []}}
+        self.applications: dict[str, dict[str, str]] = {}
         self.paths_asked_for: list[str] = []
         self.over = threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
@@ -60,6 +63,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.end()
         elif "_delta_log" in self.path and self.server.asked_for_delta == "is silent":
             self.server.over.wait(60)
+        elif self.path == f"/api/v1/applications?minDate={SINCE}":
+            self.answer(200, json.dumps([{"id": application} for application in self.server.applications]))
+        elif self.path.endswith("/environment"):
+            properties = self.server.applications[self.path.split("/")[4]]
+            self.answer(200, json.dumps({"sparkProperties": list(properties.items())}))
         elif self.path.startswith("/api/v1/applications/"):
             executor = {"id": "0", "hostPort": "127.0.0.12:1", "totalTasks": 1}
             self.answer(200, json.dumps([executor, {"id": "driver", "hostPort": "127.0.0.11:1", "totalTasks": 0}]))
@@ -164,33 +172,16 @@ def a_step_has_run(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-@pytest.fixture
-def event_logs(paths: settings.Paths) -> Path:
-    paths.event_logs.mkdir()
-    (paths.event_logs / "a folder").mkdir()
-    (paths.event_logs / "no event log").write_text("[]\nnothing of Spark's")
-    return paths.event_logs
-
-
-def write_event_log(event_logs: Path, name: str, properties: dict[str, str], written_at: datetime = ENDED_AT) -> None:
-    events = [
-        {"Event": "SparkListenerLogStart", "Spark Version": "3.5.6"},
-        {"Event": "SparkListenerEnvironmentUpdate", "Spark Properties": properties},
-    ]
-    (event_logs / name).write_text("".join(json.dumps(event) + "\n" for event in events))
-    os.utime(event_logs / name, (written_at.timestamp(), written_at.timestamp()))
-
-
 @pytest.mark.usefixtures("a_step_has_run")
 def test_a_step_s_applications_are_those_that_bear_its_id_and_no_log_is_read(
-    paths: settings.Paths, gateway: Gateway, event_logs: Path
+    paths: settings.Paths, gateway: Gateway
 ) -> None:
-    write_event_log(event_logs, "app-20260302120010-0001", {"spark.drydock.step": "s-1"})
-    write_event_log(event_logs, "app-20260302120010-0002", {"spark.drydock.step": "s-2", "spark.app.name": "s-1"})
-    write_event_log(event_logs, "app-20260302120010-0003", {})
-    write_event_log(event_logs, "app-20260302120010-0004.inprogress", {"spark.drydock.step": "s-1"})  # killed
-    before = BEGUN_AT - timedelta(seconds=10)
-    write_event_log(event_logs, "app-20260302115950-0000", {"spark.drydock.step": "s-1"}, before)
+    gateway.applications = {
+        "app-20260302120010-0004": {"spark.drydock.step": "s-1"},
+        "app-20260302120010-0001": {"spark.drydock.step": "s-1"},
+        "app-20260302120010-0002": {"spark.drydock.step": "s-2", "spark.app.name": "s-1"},
+        "app-20260302120010-0003": {},
+    }
     [cluster] = read_back.read(paths, gateway.ports, DAY).clusters
     [step] = cluster.steps
     assert step.applications == ("app-20260302120010-0001", "app-20260302120010-0004")
@@ -199,7 +190,23 @@ def test_a_step_s_applications_are_those_that_bear_its_id_and_no_log_is_read(
     assert not any(path.startswith("/logs") for path in gateway.paths_asked_for)
 
 
-@pytest.mark.usefixtures("a_step_has_run", "event_logs")
+@pytest.mark.usefixtures("a_step_has_run")
+def test_the_history_server_is_asked_again_about_a_step_that_has_just_ended(
+    paths: settings.Paths, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_back, "HISTORY_SETTLES", datetime.now(UTC) - ENDED_AT + timedelta(seconds=60))
+    looks = []
+
+    def appear(_seconds: float) -> None:
+        looks.append(len(gateway.paths_asked_for))
+        gateway.applications = {"app-1": {"spark.drydock.step": "s-1"}}
+
+    monkeypatch.setattr(read_back.time, "sleep", appear)
+    [cluster] = read_back.read(paths, gateway.ports, DAY).clusters
+    assert (cluster.steps[0].applications, len(looks)) == (("app-1",), 1)
+
+
+@pytest.mark.usefixtures("a_step_has_run")
 def test_a_cluster_s_instances_are_those_that_became_ready(paths: settings.Paths, gateway: Gateway) -> None:
     found = read_back.read(paths, gateway.ports, DAY)
     [cluster] = found.clusters

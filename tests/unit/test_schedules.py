@@ -50,8 +50,9 @@ def test_that_kestra_does_not_tell_is_said_and_no_failure(
 def test_schedules_that_are_switched_off_are_not_told_although_kestra_remembers_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
 ) -> None:
-    (tmp_path / "run" / "services").mkdir(parents=True)
-    (tmp_path / "run" / "services" / "kestra.json").write_text('{"environment": {"ENGINE_SCHEDULES": "false"}}')
+    monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "platform.json").write_text('{"schedules": false}')
     monkeypatch.setattr(schedules.executions, "client", None)
     schedules.show(Paths(tmp_path), Ports(0))
     assert "the platform was started with DRYDOCK_SCHEDULES=off" in capsys.readouterr().out

@@ -24,6 +24,7 @@ def test_secrets_are_made_once_and_for_their_owner_alone(paths):
     assert set(names) == {
         *("operator.json", "gateway.secret", "node.secret", "spark.secret", "console.token"),
         *("orchestrator.token", "kestra.password"),
+        *("postgres.password", "emr-database.password", "kestra-database.password"),
     }
     assert len(set(names.values())) == len(names)
     assert mode(paths.secrets) == 0o700

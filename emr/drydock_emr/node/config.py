@@ -2,9 +2,9 @@
 
 | variable | meaning |
 |---|---|
-| `NODE_NAME` | the node's name towards the control plane |
-| `NODE_HOST` | the address its Spark daemons are spoken to at, and executors show |
-| `NODE_UI_HOST`, `NODE_UI_PORT` | where the Spark daemon's page listens |
+| `NODE_NAME` | the node's name towards the control plane; the machine's when unset |
+| `NODE_HOST` | the address, or its name, of its Spark daemons, which executors show; the machine's when unset |
+| `NODE_UI_HOST`, `NODE_UI_PORT` | where the Spark daemon's page listens; in a container 0.0.0.0 |
 | `NODE_RPC_PORT` | where the Spark daemon listens, on `NODE_HOST` |
 | `NODE_CREDENTIALS_PORT` | where the instance profile's credentials are served, on loopback |
 | `NODE_SCRATCH` | the node's folder; its parts are described in `layout` |
@@ -22,6 +22,7 @@
 
 import os
 import shlex
+import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from pathlib import Path
 from drydock_emr.node.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - compared with
 INSTALL_MARKER = "DRYDOCK_INSTALL"
 
 
@@ -69,8 +71,13 @@ class Config:
         return shlex.join((archive, "-Xshare:auto", "-Xlog:disable", "-Xlog:all=error:stderr"))
 
     @property
+    def public_ui_host(self) -> str:
+        """Where a browser finds the page."""
+        return LOOPBACK if self.ui_host == EVERY_ADDRESS else self.ui_host
+
+    @property
     def ui_url(self) -> str:
-        return f"http://{self.ui_host}:{self.ui_port}"
+        return f"http://{self.public_ui_host}:{self.ui_port}"
 
     @property
     def credentials_url(self) -> str:
@@ -82,8 +89,8 @@ class Config:
         """Raises ConfigurationError, naming the variable and what it should be."""
         archive = environment.get("SPARK_CDS_ARCHIVE")
         config = cls(
-            name=_required(environment, "NODE_NAME"),
-            host=_required(environment, "NODE_HOST"),
+            name=environment.get("NODE_NAME") or socket.gethostname(),
+            host=_address(environment.get("NODE_HOST") or socket.gethostname()),
             ui_host=_required(environment, "NODE_UI_HOST"),
             ui_port=_port(environment, "NODE_UI_PORT"),
             rpc_port=_port(environment, "NODE_RPC_PORT"),
@@ -114,6 +121,13 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(f"The environment variable {name} is not set.")
     return value
+
+
+def _address(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except OSError as error:
+        raise ConfigurationError(f"NODE_HOST is {host!r}, which is no address and is not found: {error}.") from error
 
 
 def _port(environment: Mapping[str, str], name: str) -> int:

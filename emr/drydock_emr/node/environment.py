@@ -77,7 +77,7 @@ def for_daemon(base_environment: Mapping[str, str], config: Config) -> dict[str,
         "SPARK_HOME": str(config.spark_home),
         "SPARK_CONF_DIR": str(config.spark_home / "conf"),
         "SPARK_LOCAL_IP": config.ui_host,
-        "SPARK_PUBLIC_DNS": config.ui_host,
+        "SPARK_PUBLIC_DNS": config.public_ui_host,
         "SPARK_DAEMON_MEMORY": "512m",
         "SPARK_DAEMON_JAVA_OPTS": f"{DAEMON_JAVA_OPTIONS} {config.class_archive_options}".strip(),
     }

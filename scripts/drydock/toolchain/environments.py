@@ -1,6 +1,7 @@
-"""The three Python environments, each made by uv from a lock with hashes.
+"""The Python environments, each made by uv from a lock with hashes.
 
 - `workspace`: control plane, nodes, driver, command line, tests and checks;
+- `services`: of the workspace what control plane, nodes and driver need, in images;
 - `gateway`: LocalStack, which pins boto3;
 - `spark`: pyspark, and what the jobs import.
 
@@ -18,7 +19,11 @@ from drydock.toolchain.stamps import Stamp, fingerprint, replacing
 
 REQUIREMENTS = settings.REPOSITORY / "requirements"
 # The packages of this repository that an environment has installed, editable.
-PACKAGES = {"workspace": settings.REPOSITORY, "gateway": settings.REPOSITORY / "gateway"}
+PACKAGES = {
+    "workspace": settings.REPOSITORY,
+    "services": settings.REPOSITORY,
+    "gateway": settings.REPOSITORY / "gateway",
+}
 
 
 def uv_stamp(paths: settings.Paths) -> Stamp:

@@ -71,8 +71,22 @@ STEPS = (
     Step("cds", "Class archive", cds.stamp, cds.make, needs=("spark home", "java"), megabytes=200),
 )
 
+# What the images in `compose/` are made of, by the image; see the Dockerfiles.
+SERVICES = _environment("services", "Services", megabytes=300)
+PARTS: dict[str, tuple[str, ...]] = {
+    "gateway": ("gateway",),
+    "emr": ("services",),
+    "spark": ("services", "java", "jars", "spark", "spark home", "cds"),
+    "engine": ("services", "engine java", "engine jars", "engine compiler", "engine", "engine cache"),
+}
+
 PROVIDER_MEGABYTES = 700  # Terraform's AWS provider, which the first `local-up` fetches
 BUILDING_MEGABYTES = 1_000  # uv's copies of pyspark, which comes as source; they are removed when it is installed
+
+
+def part(name: str) -> list[Step]:
+    """The steps that make what an image needs. Raises KeyError for an image that is not known."""
+    return [step for step in (SERVICES, *STEPS) if step.name in PARTS[name]]
 
 
 def pending(paths: settings.Paths, steps: Iterable[Step]) -> list[Step]:

@@ -1,6 +1,7 @@
 package drydock.engine;
 
 import java.nio.file.Path;
+import java.util.Optional;
 
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -8,7 +9,7 @@ import org.slf4j.LoggerFactory;
 import io.micronaut.context.ApplicationContext;
 import io.micronaut.runtime.server.EmbeddedServer;
 
-/** Kestra's engine in one JVM, headless: flows from a folder, executions and schedules, and the REST calls of `api`. */
+/** Kestra's engine in one JVM, headless: flows from a folder, if one is named, executions and schedules, and the REST calls of `api`. */
 public final class Engine {
 
     private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
@@ -34,7 +35,10 @@ public final class Engine {
         Runtime.getRuntime().addShutdownHook(new Thread(context::close, "shutdown"));
         Services services = context.getBean(Services.class);
         services.start(context.getRequiredProperty("engine.worker-threads", Integer.class));
-        context.getBean(FlowFolder.class).load(Path.of(context.getRequiredProperty("engine.flows", String.class)));
+        Optional<String> flows = context.getProperty("engine.flows", String.class);
+        if (flows.isPresent()) {
+            context.getBean(FlowFolder.class).load(Path.of(flows.get()));
+        }
         if (context.getRequiredProperty("engine.schedules", Boolean.class)) {
             services.startScheduler();
         } else {

@@ -1,0 +1,256 @@
+"""The platform in Docker Compose, as the docker CLI is asked about it: `compose/compose.yaml` and what it is told.
+
+Everything that Compose is told is an environment variable, made here. Secrets are among them: Compose copies each into
+the containers that name it, so none is in an image, in a container's configuration or in an argument.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from drydock import secrets, settings
+from drydock.errors import SetupError, UsageError
+
+FOLDER = settings.REPOSITORY / "compose"
+# Kestra's own image, or its engine where that cannot be had: what is laid over compose.yaml.
+KESTRAS = {"image": (), "engine": (FOLDER / "engine.yaml",)}
+SERVICES = (
+    "gateway",
+    "postgres",
+    "emr",
+    "spark-master",
+    "spark-worker-1",
+    "spark-worker-2",
+    "history-server",
+    "kestra",
+)
+# What the docker CLI needs of its caller, and what images are made from.
+INHERITED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
+INHERITED_PREFIXES = ("DOCKER_", "BUILDKIT_", "BUILDX_")
+BUILT_FROM = ("PYTHON_IMAGE", "POSTGRES_IMAGE", "KESTRA_IMAGE", "EXTRA_CA_FILE")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+ASK_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Container:
+    """What Docker says of a service's container. `state`: created, running, restarting, exited, dead, …; `health`:
+    starting, healthy, unhealthy, or empty when it has no check."""
+
+    service: str
+    id: str
+    state: str
+    health: str
+    started_at: float | None
+    restarts: int
+    exit_code: int
+
+
+class ComposeFailed(SetupError):
+    """docker compose did not do what it was asked; `output` is what it printed."""
+
+    def __init__(self, message: str, output: str) -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class Compose:
+    """The Compose project of one install. `kestra` is a key of KESTRAS."""
+
+    def __init__(self, paths: settings.Paths, ports: settings.Ports, kestra: str) -> None:
+        if kestra not in KESTRAS:
+            raise UsageError(f"DRYDOCK_KESTRA is `{kestra}`, expected {' or '.join(f'`{name}`' for name in KESTRAS)}.")
+        self._paths = paths
+        self._ports = ports
+        self._kestra = kestra
+
+    @property
+    def project(self) -> str:
+        """One a set of ports: a second platform is a project of its own. COMPOSE_PROJECT_NAME names another."""
+        suffix = f"-{self._ports.offset}" if self._ports.offset else ""
+        return os.environ.get("COMPOSE_PROJECT_NAME") or f"drydock{suffix}"
+
+    def command(self, *arguments: str) -> list[str]:
+        files = [FOLDER / "compose.yaml", *KESTRAS[self._kestra]]
+        named = [word for file in files for word in ("--file", str(file))]
+        return ["docker", "compose", "--project-name", self.project, *named, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """What the command is run with: holds secrets, never to be shown."""
+        caller = {
+            name: value
+            for name, value in os.environ.items()
+            if name in (*INHERITED, *BUILT_FROM, *PROXIES) or name.startswith(INHERITED_PREFIXES)
+        }
+        return {**caller, **self._ports_named(), **self._secrets(), **self._sizes()}
+
+    def run(self, *arguments: str, on_line: Callable[[str], None] = lambda _: None) -> str:
+        """Run `docker compose …` to its end, passing on each line that it prints. What it printed.
+
+        Raises ComposeFailed, with its last line, when it ends with another code than 0.
+        """
+        lines: list[str] = []
+        with self._started(arguments) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    lines.append(line.rstrip())
+                    on_line(lines[-1])
+            except BaseException:
+                process.terminate()
+                raise
+        printed = "\n".join(lines)
+        if process.returncode != 0:
+            said = next((line for line in reversed(lines) if line.strip()), "nothing")
+            raise ComposeFailed(f"`docker compose {arguments[0]}` failed: {said}", printed)
+        return printed
+
+    def stream(self, *arguments: str) -> Iterator[str]:
+        """The lines of `docker compose …` as they come, until it ends or nobody asks for more."""
+        with self._started(arguments) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    yield line.rstrip("\n")
+            finally:
+                process.terminate()
+
+    def containers(self) -> dict[str, Container]:
+        """Service name → its container, whether it runs or not; of several the first."""
+        ids = self._ask("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", self._label).split()
+        if not ids:
+            return {}
+        found = [_container(document) for document in json.loads(self._ask("docker", "inspect", *ids))]
+        return {container.service: container for container in sorted(found, key=lambda each: each.id, reverse=True)}
+
+    def memory_bytes(self, containers: Iterable[Container]) -> dict[str, int]:
+        """Service name → what its container occupies."""
+        running = {container.id: container.service for container in containers if container.state == "running"}
+        if not running:
+            return {}
+        told = self._ask("docker", "stats", "--no-stream", "--no-trunc", "--format", "{{json .}}", *running)
+        used = (json.loads(line) for line in told.splitlines())
+        return {running[each["ID"]]: _bytes(each["MemUsage"].split("/")[0]) for each in used}
+
+    def has_data(self) -> bool:
+        """Whether there is a volume of the project's."""
+        return bool(self._ask("docker", "volume", "ls", "--quiet", "--filter", self._label).split())
+
+    @property
+    def _label(self) -> str:
+        return f"label=com.docker.compose.project={self.project}"
+
+    def _started(self, arguments: Sequence[str]) -> "subprocess.Popen[str]":
+        _require_docker()
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # Ctrl-C is for us, who then end it in order
+        )
+
+    def _ask(self, *command: str) -> str:
+        _require_docker()
+        try:
+            ended = subprocess.run(
+                command, env=self.environment(), capture_output=True, text=True, check=False, timeout=ASK_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            raise SetupError(f"Docker has not answered `{command[1]}` within {ASK_SECONDS} s.") from None
+        if ended.returncode != 0:
+            raise SetupError(
+                f"Docker does not answer `{command[1]}`: {ended.stderr.strip()} `make doctor` says what is wrong."
+            )
+        return ended.stdout
+
+    def _ports_named(self) -> dict[str, str]:
+        ports = self._ports
+        return {
+            "DRYDOCK_GATEWAY_PORT": str(ports.gateway),
+            "DRYDOCK_EMR_PORT": str(ports.emr),
+            "DRYDOCK_KESTRA_PORT": str(ports.kestra),
+            "DRYDOCK_HISTORY_SERVER_PORT": str(ports.history_server),
+            **{f"DRYDOCK_NODE_{index}_PORT": str(ports.node_ui(index)) for index in (1, 2, 3)},
+        }
+
+    def _sizes(self) -> dict[str, str]:
+        return {
+            "DRYDOCK_SPARE_NODES": str(settings.node_count() - settings.FIRST_NODES),
+            "DRYDOCK_ENGINE_SCHEDULES": str(settings.schedules()).lower(),
+            **{
+                name: os.environ[name]
+                for name in ("DRYDOCK_NODE_MEMORY", "DRYDOCK_SCRATCH_BYTES")
+                if name in os.environ
+            },
+        }
+
+    def _secrets(self) -> dict[str, str]:
+        files = secrets.Secrets(self._paths.secrets)
+        named = {
+            "OPERATOR_KEY": files.operator_key,
+            "GATEWAY": files.gateway,
+            "NODE": files.node,
+            "SPARK": files.spark,
+            "CONSOLE_TOKEN": files.console_token,
+            "ORCHESTRATOR_TOKEN": files.orchestrator_token,
+            "KESTRA_PASSWORD": files.kestra_password,
+            "POSTGRES_PASSWORD": files.postgres_password,
+            "EMR_DATABASE_PASSWORD": files.emr_database_password,
+            "KESTRA_DATABASE_PASSWORD": files.kestra_database_password,
+        }
+        # Before the first `local-up` there are none, and nothing that needs them can be asked for.
+        return {f"DRYDOCK_SECRET_{name}": _text(file) for name, file in named.items()}
+
+
+def _require_docker() -> None:
+    if shutil.which("docker") is None:
+        raise SetupError(
+            "`docker` is not on the PATH. Install Docker with Compose, or run the platform without it: "
+            "`RUNTIME=process make local-up`."
+        )
+
+
+def _container(document: dict[str, Any]) -> Container:
+    state = document["State"]
+    started = (
+        None if state["Status"] in ("created", "exited", "dead") else datetime.fromisoformat(_micro(state["StartedAt"]))
+    )
+    return Container(
+        service=document["Config"]["Labels"]["com.docker.compose.service"],
+        id=document["Id"],
+        state=state["Status"],
+        health=state.get("Health", {}).get("Status", ""),
+        started_at=started.timestamp() if started else None,
+        restarts=document["RestartCount"],
+        exit_code=state["ExitCode"],
+    )
+
+
+def _micro(timestamp: str) -> str:
+    """Docker tells nanoseconds, which no datetime holds."""
+    whole, _, fraction = timestamp.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction[:6].ljust(6, '0')}+00:00"
+
+
+def _bytes(text: str) -> int:
+    """`123.4MiB`, as docker stats tells it."""
+    number = text.strip().rstrip("BKMGiT")
+    unit = text.strip()[len(number) :]
+    return int(float(number) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[unit])
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,176 @@
+"""Bring the platform up in Docker Compose: images built, containers healthy, Terraform applied, flows registered.
+
+What a call had started is stopped again when it fails or is interrupted; data and what ran before stay as they are.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from drydock import executions, interrupts, output, ports, settings
+from drydock.compose import SERVICES, Compose, ComposeFailed, Container
+from drydock.errors import DrydockError, ServiceFailed, SetupError
+from drydock.health import Unhealthy
+from drydock.ports import Listener
+from drydock.runtime import Declared, DockerRuntime
+
+POLL_SECONDS = 0.5
+SHOWN_LOG_LINES = 12
+FURNISHED = "gateway"  # what Terraform needs
+FLOWS_SERVICE = "kestra"
+
+
+def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callable[[], None]) -> list[str]:
+    """Start what does not run, wait until everything is healthy, and return the names of what was started.
+
+    `meanwhile` is called once, when the gateway is healthy and before Kestra is started. Raises PortTaken,
+    ServiceFailed (naming the service, with the last lines of its log), SetupError when images cannot be made.
+    """
+    runtime = DockerRuntime(paths, own_ports)
+    compose = runtime.compose
+    before = compose.containers()
+    _require_free(own_ports, before)
+    _build(compose)
+    declared = {each.name: each for each in runtime.declared()}
+    try:
+        for names, then in (
+            ([FURNISHED], meanwhile),
+            ([name for name in SERVICES if name != FLOWS_SERVICE], None),
+            (list(SERVICES), lambda: register_flows(paths, own_ports)),
+        ):
+            complaint = _start(compose, names)
+            _await_health(runtime, [declared[name] for name in names], complaint)
+            if then is not None:
+                then()
+    except BaseException:
+        with interrupts.uninterrupted():
+            _undo(compose, before)
+        raise
+    after = compose.containers()
+    return [name for name, container in after.items() if _is_new(container, before)]
+
+
+def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
+    """Have Kestra know the flows of `kestra/flows`, all of them or none. How many were new or different.
+
+    Raises DrydockError with Kestra's reason for each that it refuses.
+    """
+    sources = [file.read_text() for file in sorted(paths.flows.glob("*.yaml"))]
+    with executions.client(paths, own_ports) as kestra:
+        refused = [
+            f"{file.name}: {reason}"
+            for file, source in zip(sorted(paths.flows.glob("*.yaml")), sources, strict=True)
+            if (reason := kestra.validate(source))
+        ]
+        if refused:
+            raise DrydockError("Kestra refuses flows:\n" + "\n".join(f"    {each}" for each in refused))
+        changed = sum(kestra.register(source) for source in sources)
+    if changed:
+        output.done(f"Flows: {changed} of {len(sources)} registered anew")
+    return changed
+
+
+def _require_free(own_ports: settings.Ports, containers: dict[str, Container]) -> None:
+    """Ports that none of our containers publishes."""
+    published = {
+        "gateway": (own_ports.gateway, "gateway"),
+        "emr": (own_ports.emr, "EMR control plane"),
+        "kestra": (own_ports.kestra, "Kestra"),
+        "spark-master": (own_ports.node_ui(1), "Spark master's page"),
+        "spark-worker-1": (own_ports.node_ui(2), "a Spark worker's page"),
+        "spark-worker-2": (own_ports.node_ui(3), "a Spark worker's page"),
+        "history-server": (own_ports.history_server, "History Server"),
+    }
+    running = {name for name, container in containers.items() if container.state in ("running", "restarting")}
+    ports.require_free(
+        Listener(settings.LOOPBACK, port, purpose) for name, (port, purpose) in published.items() if name not in running
+    )
+
+
+def _build(compose: Compose) -> None:
+    """Images that are there and made from the same are looked at, which takes seconds."""
+    begun_at = time.monotonic()
+    with output.stage("Images: building what has changed") as tell:
+        try:
+            compose.run("build", on_line=lambda line: tell(line[:120]) if line.strip() else None)
+        except ComposeFailed as error:
+            lines = [line for line in error.output.splitlines() if line.strip()][-SHOWN_LOG_LINES:]
+            shown = "\n".join(f"    {line}" for line in lines)
+            hint = ""
+            if "kestra/kestra" in error.output:
+                hint = (
+                    " Without Kestra's image, which has the pages, `DRYDOCK_KESTRA=engine make local-up` runs Kestra's "
+                    "engine."
+                )
+            raise SetupError(f"{error}\n{shown}\nMend that, then `make local-up` again.{hint}") from error
+    output.done(f"Images: up to date ({time.monotonic() - begun_at:.0f} s)")
+
+
+def _start(compose: Compose, names: Sequence[str]) -> str:
+    """Start services and what they depend on. What Compose complained about, empty when it did not: which service is
+    not healthy, and why, is then found out by `_await_health`."""
+    with output.stage(f"Starting {', '.join(names)}") as tell:
+        try:
+            compose.run("up", "--detach", "--no-build", *names, on_line=tell)
+        except ComposeFailed as error:
+            return str(error)
+    return ""
+
+
+def _await_health(runtime: DockerRuntime, wanted: Sequence[Declared], complaint: str) -> None:
+    begun_at = time.monotonic()
+    pending = {each.name: each for each in wanted}
+    with output.stage(f"Waiting for {', '.join(pending)}") as tell:
+        while pending:
+            containers = runtime.compose.containers()
+            reasons = {name: _why_not(each, containers.get(name)) for name, each in pending.items()}
+            pending = {name: each for name, each in pending.items() if reasons[name] is not None}
+            tell("; ".join(f"{name}: {reasons[name]}" for name in pending))
+            for name, each in pending.items():
+                container = containers.get(name)
+                is_dead = container is None or container.state in ("exited", "dead")
+                elapsed = time.monotonic() - begun_at
+                if is_dead or elapsed > each.start_seconds:
+                    raise _failure(runtime, name, "; ".join(filter(None, (reasons[name], complaint))), elapsed)
+            if pending:
+                time.sleep(POLL_SECONDS)
+
+
+def _why_not(service: Declared, container: Container | None) -> str | None:
+    """Why a service does not do its work, by Docker's look from inside and ours from outside; None when it does."""
+    if container is None:
+        return "it has no container"
+    if container.state != "running":
+        return f"its container is {container.state}" + (f" ({container.exit_code})" if container.exit_code else "")
+    if container.health not in ("", "healthy"):
+        return f"its container is {container.health}"
+    try:
+        service.check()
+    except Unhealthy as reason:
+        return str(reason)
+    return None
+
+
+def _failure(runtime: DockerRuntime, name: str, reason: str, elapsed: float) -> ServiceFailed:
+    try:
+        lines = "\n".join(f"    {line}" for line in runtime.log(name, SHOWN_LOG_LINES))
+    except SetupError as error:
+        lines = f"    (no log: {error})"
+    return ServiceFailed(
+        f"{name} was not healthy after {elapsed:.0f} s: {reason}.\n"
+        f"The last lines of its log:\n{lines}\n"
+        f"All of it: `make local-logs SERVICE={name}`. When the cause is mended: `make local-up`."
+    )
+
+
+def _undo(compose: Compose, before: dict[str, Container]) -> None:
+    started = [name for name, container in compose.containers().items() if _is_new(container, before)]
+    if started:
+        output.warn(f"Stopping what this command had started: {', '.join(started)}.")
+        with suppress(ComposeFailed):
+            compose.run("stop", *started)
+
+
+def _is_new(container: Container, before: dict[str, Container]) -> bool:
+    former = before.get(container.service)
+    return container.state == "running" and (former is None or former.started_at != container.started_at)
