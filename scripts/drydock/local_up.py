@@ -2,11 +2,22 @@
 
 import json
 import os
-import shutil
 import time
 
-from drydock import interrupts, lock, output, secrets, services, settings, startup, terraform, terraform_state
-from drydock.errors import DrydockError, SetupError
+from drydock import (
+    interrupts,
+    lock,
+    output,
+    preflight,
+    secrets,
+    services,
+    settings,
+    startup,
+    terraform,
+    terraform_state,
+)
+from drydock.errors import DrydockError
+from drydock.preflight import finding
 from drydock.supervision import Supervisor, environment_of
 from drydock.toolchain.stamps import Stamp, fingerprint
 
@@ -39,23 +50,11 @@ def local_up() -> None:
 
 def _preflight(paths: settings.Paths, ports: settings.Ports) -> None:
     """What can be known to fail is said before anything is started."""
-    paths.home.mkdir(parents=True, exist_ok=True)
-    free_megabytes = shutil.disk_usage(paths.home).free / 1e6
-    if free_megabytes < settings.UP_MEGABYTES:
-        raise SetupError(
-            f"`{paths.home}` has {free_megabytes / 1e3:.1f} GB left; {settings.UP_MEGABYTES / 1e3:.1f} GB are needed. "
-            "Make room, or set DRYDOCK_HOME to a folder on a larger disk."
-        )
-    for program in (
-        paths.environment("gateway") / "bin" / "python",
-        paths.environment("workspace") / "bin" / "drydock-emr",
-        paths.environment("workspace") / "bin" / "drydock-node",
-        paths.spark_home / "bin" / "spark-class",
-    ):
-        if not program.exists():
-            raise SetupError(f"`{program}` is not there: run `make setup`, then `make local-up` again.")
-    if shutil.which("terraform") is None:
-        raise SetupError("`terraform` is not on the PATH: install it, then `make local-up` again.")
+    findings = preflight.quick(paths)
+    finding.require(findings)
+    for each in findings:
+        if each.status is finding.Status.WARNING:
+            output.warn(f"{each.found} {each.fix}")
     running_offset = settings.running_platform().get("port_offset", ports.offset)
     if running_offset != ports.offset and Supervisor(paths).is_running():
         raise DrydockError(
