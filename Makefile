@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup demo run backfill submit summary report local-up local-down local-reset local-status local-logs env check test test-full bench
+.PHONY: help setup doctor demo run backfill submit summary report local-up local-down local-reset local-status local-logs env check test test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -24,6 +24,8 @@ demo: setup ## Bring the platform up and run a day of shipments through it (DATE
 	@$(DRYDOCK) demo $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
 setup: ## Fetch and make all that is needed, under DRYDOCK_HOME (.drydock); the other targets do it by themselves
 	@"$(PYTHON)" scripts/prepare.py $(QUIET)
+doctor: ## Look at machine, Docker, ports and network: what is in the way, and what mends it; sets nothing up (RUNTIME=docker|process)
+	@"$(PYTHON)" scripts/doctor.py $${RUNTIME:+"--runtime=$$RUNTIME"}
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 

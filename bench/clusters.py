@@ -26,8 +26,8 @@ from processor_time import process_tree, processor_seconds
 from step_phases import seconds_of_phases
 
 from drydock import aws, health, processes, settings, supervision, terraform
-from drydock.runtime import PROCESS
 from drydock.second_home import free_ports, second_home
+from drydock.settings import PROCESS
 from drydock_driver import creation, platform_config
 from drydock_driver.cluster import JobRun
 

@@ -4,13 +4,11 @@
 
 Says that there is nothing to do, in one line (with `--quiet` not even that) and well under a second; otherwise fetches
 uv, makes the environment `workspace` with it, and hands over to `drydock setup`, for all or for what one image of
-`compose/` needs. Standard library only, and nothing is
-imported from Drydock before the version is looked at: an older Python gets as far as being told what is wrong. Speaks
-on stderr, so that stdout belongs to the verb.
+`compose/` needs. Standard library only, and nothing is imported from Drydock before the version is looked at: an older
+Python gets as far as being told what is wrong. Speaks on stderr, so that stdout belongs to the verb.
 """
 
 import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -24,16 +22,24 @@ WANTED = (3, 11)
 
 def main() -> int:
     """Exit codes: 0 all is in place; 1 it is not, and the last line says why; 130 Ctrl-C."""
-    if sys.version_info[:2] != WANTED:
-        found = ".".join(str(part) for part in sys.version_info[:2])
-        return fail(
-            f"Drydock runs on Python 3.11, as EMR's nodes do; `{sys.executable}` is {found}. Install Python 3.11 and, "
-            "when `python3.11` is not on the PATH, name it: `make PYTHON=/path/to/python3.11`."
-        )
+    complaint = wrong_python()
+    if complaint:
+        return fail(complaint)
     try:
         return prepare(quiet="--quiet" in sys.argv[1:], part=sys.argv[2] if sys.argv[1:2] == ["--part"] else "")
     except KeyboardInterrupt:
         return fail("Interrupted. `make setup` goes on from here.", 130)
+
+
+def wrong_python() -> str:
+    """What is wrong with this Python, if anything is."""
+    if sys.version_info[:2] == WANTED:
+        return ""
+    found = ".".join(str(part) for part in sys.version_info[:2])
+    return (
+        f"Drydock runs on Python 3.11, as EMR's nodes do; `{sys.executable}` is {found}. Install Python 3.11 and, "
+        "when `python3.11` is not on the PATH, name it: `make PYTHON=/path/to/python3.11`."
+    )
 
 
 def prepare(quiet: bool, part: str = "") -> int:
@@ -61,24 +67,16 @@ def look_at_ground(paths: "Paths", needed_megabytes: int) -> None:
     """Raise SetupError when `DRYDOCK_HOME` is where nothing can be built, or where there is no room for it. Changes
     nothing but making the folder."""
     from drydock.errors import SetupError
+    from drydock.preflight import finding, machine
 
-    if any(character.isspace() for character in str(paths.home)):
-        raise SetupError(
-            f"`{paths.home}` has a space in it, which Spark's own scripts do not survive. Set DRYDOCK_HOME to a folder "
-            "without one, or move the checkout."
-        )
     try:
+        finding.require(machine.home(paths))
         paths.home.mkdir(parents=True, exist_ok=True)
-        free_megabytes = shutil.disk_usage(paths.home).free / 1e6
+        finding.require(machine.disk(paths, needed_megabytes))
     except OSError as error:
         raise SetupError(
             f"`{paths.home}` cannot be made: {error.strerror}. Set DRYDOCK_HOME to another folder."
         ) from None
-    if free_megabytes < needed_megabytes:
-        raise SetupError(
-            f"`{paths.home}` has {free_megabytes / 1e3:.2f} GB left; {needed_megabytes / 1e3:.2f} GB are needed. "
-            "Make room, or set DRYDOCK_HOME to a folder on another disk."
-        )
 
 
 def reporter() -> "plan.Reporter":

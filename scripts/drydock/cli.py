@@ -15,6 +15,7 @@ from drydock.errors import DrydockError
 
 VERBS = (
     "setup",
+    "doctor",
     "demo",
     "run",
     "backfill",
@@ -46,13 +47,13 @@ def drydock() -> None:
 
 def main() -> None:
     """Run a verb. Exit codes: 0 it happened; 1 it did not, and the last line says why; 2 wrong usage; 130 Ctrl-C."""
-    leave_the_callers_aws(os.environ)
+    callers_aws = leave_the_callers_aws(os.environ)
     asked = [verb for verb in VERBS if verb in sys.argv[1:2]]
     for verb in asked or VERBS:
         name = verb.replace("-", "_")
         app.command(verb)(getattr(importlib.import_module(f"drydock.{name}"), name))
     try:
-        app()
+        app(obj=callers_aws)  # for `doctor`, which tells of it
     except DrydockError as error:
         output.fail(" ".join([str(error), *getattr(error, "__notes__", [])]))
         sys.exit(error.exit_code)
@@ -62,14 +63,15 @@ def main() -> None:
         raise
 
 
-def leave_the_callers_aws(environment: MutableMapping[str, str]) -> None:
+def leave_the_callers_aws(environment: MutableMapping[str, str]) -> dict[str, str]:
     """Whatever a verb speaks to is this platform: the caller's own keys, profiles and endpoints lead elsewhere, and no
-    proxy leads to loopback. The authorities that the caller trusts stay, for downloads."""
-    for name in [name for name in environment if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]:
-        del environment[name]
+    proxy leads to loopback. The authorities that the caller trusts stay, for downloads. Returns what was left out."""
+    names = [name for name in environment if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]
+    left_out = {name: environment.pop(name) for name in names}
     for name in ("NO_PROXY", "no_proxy"):
         hosts = environment.get(name, "").split(",")
         environment[name] = ",".join(filter(None, [*hosts, *(host for host in LOOPBACK if host not in hosts)]))
+    return left_out
 
 
 if __name__ == "__main__":

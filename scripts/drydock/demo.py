@@ -12,7 +12,8 @@ from drydock.day import DateOption, RowsOption, parse_date, parse_rows
 from drydock.errors import DrydockError
 from drydock.local_up import bring_up
 from drydock.run import run_day
-from drydock.runtime import PROCESS, RuntimeOption, chosen
+from drydock.runtime import RuntimeOption, chosen
+from drydock.settings import PROCESS
 
 T = TypeVar("T")
 

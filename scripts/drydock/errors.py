@@ -14,9 +14,14 @@ A message says what is wrong, what was found against what was expected, and what
 
 
 class DrydockError(Exception):
-    """A failure that is explained to the user by its message alone."""
+    """A failure that is explained to the user by its message alone: the problem, then how it is mended."""
 
     exit_code = 1
+
+    def __init__(self, problem: str, fix: str = "") -> None:
+        super().__init__(f"{problem} {fix}".rstrip())
+        self.problem = problem
+        self.fix = fix
 
 
 class UsageError(DrydockError):

@@ -1,7 +1,8 @@
 """`make local-down`: end every process of the platform, and none besides. Safe to repeat."""
 
 from drydock import interrupts, lock, output, runtime, services, settings, teardown
-from drydock.runtime import DOCKER, PROCESS, RuntimeOption
+from drydock.runtime import RuntimeOption
+from drydock.settings import DOCKER, PROCESS
 
 
 def local_down(runtime_name: RuntimeOption = "") -> None:

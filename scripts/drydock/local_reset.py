@@ -9,7 +9,8 @@ import typer
 
 from drydock import interrupts, local_down, lock, output, runtime, settings, terraform
 from drydock.errors import UsageError
-from drydock.runtime import DOCKER, PROCESS, RuntimeOption
+from drydock.runtime import RuntimeOption
+from drydock.settings import DOCKER, PROCESS
 
 CONFIRMED = "yes"
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import time
 
 from drydock import (
@@ -10,6 +9,7 @@ from drydock import (
     interrupts,
     lock,
     output,
+    preflight,
     runtime,
     secrets,
     services,
@@ -18,8 +18,10 @@ from drydock import (
     terraform,
     terraform_state,
 )
-from drydock.errors import DrydockError, SetupError
-from drydock.runtime import DOCKER, PROCESS, RuntimeOption
+from drydock.errors import DrydockError
+from drydock.preflight import finding
+from drydock.runtime import RuntimeOption
+from drydock.settings import DOCKER, PROCESS
 from drydock.toolchain.stamps import Stamp, fingerprint
 
 SHOWN_DEVIATIONS = 5
@@ -58,24 +60,11 @@ def bring_up(runtime_name: str) -> None:
 
 def _preflight(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
     """What can be known to fail is said before anything is started."""
-    paths.home.mkdir(parents=True, exist_ok=True)
-    free_megabytes = shutil.disk_usage(paths.home).free / 1e6
-    if free_megabytes < settings.UP_MEGABYTES:
-        raise SetupError(
-            f"`{paths.home}` has {free_megabytes / 1e3:.1f} GB left; {settings.UP_MEGABYTES / 1e3:.1f} GB are needed. "
-            "Make room, or set DRYDOCK_HOME to a folder on a larger disk."
-        )
-    programs = (
-        paths.environment("gateway") / "bin" / "python",
-        paths.environment("workspace") / "bin" / "drydock-emr",
-        paths.environment("workspace") / "bin" / "drydock-node",
-        paths.spark_home / "bin" / "spark-class",
-    )
-    for program in programs if runtime_name == PROCESS else ():
-        if not program.exists():
-            raise SetupError(f"`{program}` is not there: run `make setup`, then `make local-up` again.")
-    if shutil.which("terraform") is None:
-        raise SetupError("`terraform` is not on the PATH: install it, then `make local-up` again.")
+    findings = preflight.quick(paths, runtime_name)
+    finding.require(findings)
+    for each in findings:
+        if each.status is finding.Status.WARNING:
+            output.warn(f"{each.found} {each.fix}")
     _require_the_same(paths, ports, runtime_name)
 
 

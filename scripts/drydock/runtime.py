@@ -11,9 +11,9 @@ import typer
 from drydock import health, log_files, processes, services, settings
 from drydock.compose import SERVICES, Compose, Container
 from drydock.errors import UsageError
+from drydock.settings import DOCKER, PROCESS
 from drydock.supervision import ProcessState, Supervisor, last_lines
 
-PROCESS, DOCKER = "process", "docker"
 RuntimeOption = Annotated[
     str,
     typer.Option("--runtime", envvar="RUNTIME", metavar=f"{DOCKER}|{PROCESS}", help="By default the running one."),

@@ -67,7 +67,18 @@ def declare(paths: settings.Paths, ports: settings.Ports) -> tuple[Service, ...]
 
 def names(paths: settings.Paths) -> tuple[str, ...]:
     """The services' names, in the order in which they start; known without a toolchain."""
-    return ("gateway", "emr", *(node.name for node in paths.nodes()), "history-server", "kestra")
+    return tuple(listeners(paths, settings.Ports(0)))
+
+
+def listeners(paths: settings.Paths, ports: settings.Ports) -> dict[str, tuple[Listener, ...]]:
+    """What each service listens on, by its name; known without a toolchain."""
+    return {
+        "gateway": (Listener(settings.LOOPBACK, ports.gateway, "gateway"),),
+        "emr": (Listener(settings.LOOPBACK, ports.emr, "EMR control plane"),),
+        **{node.name: _node_listeners(node, ports) for node in paths.nodes()},
+        "history-server": (Listener(settings.LOOPBACK, ports.history_server, "History Server"),),
+        "kestra": (Listener(settings.LOOPBACK, ports.kestra, "Kestra"),),
+    }
 
 
 def base_environment(paths: settings.Paths) -> dict[str, str]:
@@ -110,7 +121,7 @@ def gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
             "DRYDOCK_ORCHESTRATOR_TOKEN_FILE": str(secret_files.orchestrator_token),
         },
         directory=data / "tmp",
-        listeners=(Listener(settings.LOOPBACK, ports.gateway, "gateway"),),
+        listeners=listeners(paths, ports)["gateway"],
         check=partial(health.gateway, paths, ports),
         url=ports.gateway_url,
         start_seconds=90,
@@ -135,7 +146,7 @@ def _emr(paths: settings.Paths, ports: settings.Ports) -> Service:
             "DRYDOCK_NODE_SECRET_FILE": str(secret_files.node),
         },
         directory=paths.data,
-        listeners=(Listener(settings.LOOPBACK, ports.emr, "EMR control plane"),),
+        listeners=listeners(paths, ports)["emr"],
         check=partial(health.emr, ports),
         url=ports.emr_url,
         start_seconds=60,
@@ -174,11 +185,7 @@ def _node(node: settings.Node, fleet_size: int, paths: settings.Paths, ports: se
         command=(str(workspace / "bin" / "drydock-node"),),
         environment=environment,
         directory=paths.data,
-        listeners=(
-            Listener(settings.LOOPBACK, ports.node_ui(node.index), f"{node.name}'s Spark page"),
-            Listener(node.host, ports.node_rpc(node.index), f"{node.name}'s Spark daemon"),
-            Listener(settings.LOOPBACK, ports.node_credentials(node.index), f"{node.name}'s credentials"),
-        ),
+        listeners=_node_listeners(node, ports),
         check=partial(
             health.node,
             node.name,
@@ -190,6 +197,14 @@ def _node(node: settings.Node, fleet_size: int, paths: settings.Paths, ports: se
         url=f"http://{settings.LOOPBACK}:{ports.node_ui(node.index)}",
         start_seconds=120,
         stop_seconds=30,  # it ends its steps and its Spark daemon, and ships what they logged
+    )
+
+
+def _node_listeners(node: settings.Node, ports: settings.Ports) -> tuple[Listener, ...]:
+    return (
+        Listener(settings.LOOPBACK, ports.node_ui(node.index), f"{node.name}'s Spark page"),
+        Listener(node.host, ports.node_rpc(node.index), f"{node.name}'s Spark daemon"),
+        Listener(settings.LOOPBACK, ports.node_credentials(node.index), f"{node.name}'s credentials"),
     )
 
 
@@ -213,7 +228,7 @@ def _history_server(paths: settings.Paths, ports: settings.Ports) -> Service:
             "SPARK_HISTORY_OPTS": " ".join(f'"-D{name}={value}"' for name, value in options.items()),
         },
         directory=paths.data,
-        listeners=(Listener(settings.LOOPBACK, ports.history_server, "History Server"),),
+        listeners=listeners(paths, ports)["history-server"],
         check=partial(health.history_server, ports),
         url=ports.history_server_url,
         start_seconds=90,
@@ -248,7 +263,7 @@ def _kestra(paths: settings.Paths, ports: settings.Ports) -> Service:
             "DRYDOCK_KESTRA_PASSWORD_FILE": str(secret_files.kestra_password),
         },
         directory=data,
-        listeners=(Listener(settings.LOOPBACK, ports.kestra, "Kestra"),),
+        listeners=listeners(paths, ports)["kestra"],
         check=partial(health.kestra, ports),
         url=ports.kestra_url,
         start_seconds=120,

@@ -22,8 +22,12 @@ KESTRA_ROLE = "kestra-role"  # as in terraform/modules/iam
 KESTRA_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/{KESTRA_ROLE}"
 KESTRA_USERNAME = "operator@drydock.local"  # Kestra wants an e-mail address
 HIGHEST_PORT_OFFSET = 65535 - 18080
+PROCESS, DOCKER = "process", "docker"  # runtimes
 FIRST_NODES = 3  # a cluster of the platform's: a master and two cores
 MOST_NODES = 30
+UP_PROCESSORS = 2
+# To be free for the platform and a day's run. Docker Desktop that was given 6 GiB says that it has a little less.
+UP_MEMORY_MEGABYTES = 6_000
 UP_MEGABYTES = 3_000  # to be free for `local-up`: a day of a million shipments, its tables, Spark's scratch, the logs
 
 

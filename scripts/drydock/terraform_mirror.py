@@ -22,19 +22,31 @@ def find(version: str) -> Path | None:
     """
     chosen = os.environ.get("TF_PLUGIN_DIR")
     if chosen:
-        if not _has(Path(chosen), version):
+        if not has(Path(chosen), version):
             raise SetupError(
-                f"TF_PLUGIN_DIR is `{chosen}`, which has no AWS provider {version} for {machine()}. Put it there in "
-                "the layout of Terraform's filesystem mirrors, or unset the variable."
+                f"TF_PLUGIN_DIR is `{chosen}`, which has no AWS provider {version} for {machine()}.",
+                "Put it there in the layout of Terraform's filesystem mirrors, or unset the variable.",
             )
         return Path(chosen)
-    return next((mirror for mirror in _usual_places() if _has(mirror, version)), None)
+    return next((mirror for mirror in _usual_places() if has(mirror, version)), None)
 
 
 def machine() -> str:
     """This machine as Terraform names it: `linux_amd64`."""
     architecture = platform.machine().lower()
     return f"{platform.system().lower()}_{ARCHITECTURES.get(architecture, architecture)}"
+
+
+def has(folder: Path, version: str) -> bool:
+    """Whether a folder, a mirror or a cache of plug-ins, has this version of the AWS provider for this machine."""
+    try:
+        return any(
+            any((provider / version / machine()).glob("terraform-provider-aws*"))
+            or (provider / f"terraform-provider-aws_{version}_{machine()}.zip").is_file()
+            for provider in folder.glob("*/hashicorp/aws")
+        )
+    except PermissionError:
+        return False
 
 
 def _usual_places() -> Iterator[Path]:
@@ -48,14 +60,3 @@ def _usual_places() -> Iterator[Path]:
         for folder in (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":"):
             yield Path(folder) / "terraform" / "plugins"
     yield from sorted(Path("/opt").glob("*/"))
-
-
-def _has(mirror: Path, version: str) -> bool:
-    try:
-        return any(
-            any((provider / version / machine()).glob("terraform-provider-aws*"))
-            or (provider / f"terraform-provider-aws_{version}_{machine()}.zip").is_file()
-            for provider in mirror.glob("*/hashicorp/aws")
-        )
-    except PermissionError:
-        return False

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from deltalake import DeltaTable, QueryBuilder
 
 from drydock import aws, env, processes, read_back, settings
-from drydock.runtime import PROCESS
+from drydock.settings import PROCESS
 from drydock.supervision import Supervisor
 from tests.running import wait_for
 

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from drydock import aws, processes, settings, terraform, terraform_state
-from drydock.runtime import PROCESS
 from drydock.second_home import borrow_toolchain
+from drydock.settings import PROCESS
 from tests.running import wait_for
 
 INSTALLED = settings.Paths()

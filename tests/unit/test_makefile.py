@@ -48,7 +48,26 @@ def test_every_target_is_a_verb_that_exists():
 
 
 def test_every_verb_sets_up_what_it_needs():
-    assert {name for name, needs in TARGETS.items() if needs != "setup"} == {"help", "setup"}
+    """But for `doctor`, which is for whom set-up fails."""
+    assert {name for name, needs in TARGETS.items() if needs != "setup"} == {"doctor", "help", "setup"}
+
+
+@pytest.mark.parametrize("value", ["docker", "a b  c", "$(touch pwned)", "'; touch pwned; '"])
+def test_doctor_is_run_by_the_user_s_python_and_told_the_runtime_as_it_was_given(tmp_path: Path, value: str):
+    record = tmp_path / "arguments.json"
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\nimport json, sys\njson.dump(sys.argv[1:], open({str(record)!r}, 'w'))\n")
+    python.chmod(0o755)
+
+    def make(*given: str) -> list[str]:
+        command = ["make", "-s", "doctor", f"PYTHON={python}", *given]
+        environment = {"PATH": os.environ["PATH"], "DRYDOCK_HOME": str(tmp_path / "home")}
+        subprocess.run(command, cwd=settings.REPOSITORY, env=environment, check=True)
+        return json.loads(record.read_text())
+
+    assert make() == ["scripts/doctor.py"]
+    assert make(f"RUNTIME={value}") == ["scripts/doctor.py", f"--runtime={value}"]
+    assert not (settings.REPOSITORY / "pwned").exists()
 
 
 def test_a_value_that_is_not_given_is_not_passed(recorded):

@@ -36,6 +36,16 @@ def test_one_that_listens_everywhere_holds_the_port_too():
             require_free([Listener("127.0.0.1", holder.getsockname()[1], "gateway")])
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+def test_so_does_one_that_listens_as_java_does():
+    with socket.socket(socket.AF_INET6) as holder:
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        holder.bind(("::ffff:127.0.0.1", 0))
+        holder.listen()
+        with pytest.raises(PortTaken, match=rf"pid {os.getpid()}"):
+            require_free([Listener("127.0.0.1", holder.getsockname()[1], "kestra")])
+
+
 def test_the_same_port_of_another_address_is_free(held):
     require_free([Listener("127.0.0.11", held, "node-1")])
 

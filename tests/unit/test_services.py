@@ -60,6 +60,11 @@ def test_the_order_of_start(declared, paths):
     assert tuple(declared) == services.names(paths)
 
 
+def test_what_each_listens_on_is_known_without_a_toolchain(declared):
+    known = services.listeners(settings.Paths(Path("/nowhere")), settings.Ports(offset=0))
+    assert known == {name: service.listeners for name, service in declared.items()}
+
+
 def test_the_gateway_s_environment(declared, paths):
     home = paths.home
     assert declared["gateway"].environment == {

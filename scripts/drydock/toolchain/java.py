@@ -66,10 +66,14 @@ class Java:
         made_from = fingerprint(self._requirement, self.identity(paths), str(self.required))
         return Stamp(paths.tools / f"{self.name}-home.stamp", made_from)
 
+    def on_this_machine(self) -> Path | None:
+        """The JAVA_HOME of the best one that the machine has; None when it has none of this version."""
+        return next(_installed(self.required), None)
+
     def provide(self, paths: settings.Paths, progress: Callable[[str], None]) -> str:
         """Find Java or fetch it, see to its class archive, and record it. Says which it is."""
         progress("looking for Java")
-        home = next(_installed(self.required), None)
+        home = self.on_this_machine()
         if home is None or not _has_class_archive(home):
             home = self._own_runtime(paths, home, progress)
         write_file(self._record(paths), str(home))

@@ -22,20 +22,27 @@ def stamp(paths: settings.Paths) -> Stamp:
 
 
 def check(paths: settings.Paths, progress: Callable[[str], None]) -> str:
-    """Raise SetupError unless `terraform` is on the PATH and new enough; say which it is."""
+    """Raise SetupError unless `terraform` is on the PATH and new enough; say which it is, and note that it is."""
     progress("looking for Terraform")
+    found = look()
+    stamp(paths).write()
+    return found
+
+
+def look() -> str:
+    """The version of `terraform` and where it is, in words. Raises SetupError unless it is there and new enough."""
     program = shutil.which("terraform")
     if program is None:
-        raise SetupError(f"`terraform` is not on the PATH; version {minimum()} or newer is needed. {WHERE}")
+        raise SetupError(f"`terraform` is not on the PATH; version {minimum()} or newer is needed.", WHERE)
     command = [program, "version", "-json"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     try:
         found = str(json.loads(result.stdout)["terraform_version"])
     except (ValueError, KeyError):
-        raise SetupError(f"`{program} version` does not work: {(result.stderr or result.stdout).strip()}") from None
+        said = (result.stderr or result.stdout).strip()
+        raise SetupError(f"`{program} version` does not work: {said}", WHERE) from None
     if _numbers(found) < _numbers(minimum()):
-        raise SetupError(f"`{program}` is Terraform {found}; {minimum()} or newer is needed. {WHERE}")
-    stamp(paths).write()
+        raise SetupError(f"`{program}` is Terraform {found}; {minimum()} or newer is needed.", WHERE)
     return f"{found} in {program}"
 
 

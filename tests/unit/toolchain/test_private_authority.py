@@ -2,7 +2,6 @@
 
 import hashlib
 import ssl
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,18 +15,6 @@ from drydock.errors import SetupError
 from drydock.toolchain import jars, network, programs
 
 JAR = b"a jar"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1, which is its own authority; its key lies beside it."""
-    folder = tmp_path_factory.mktemp("authority")
-    certificate, key = folder / "authority.pem", folder / "key.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1"]
-    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:TRUE"]
-    subprocess.run(made, check=True, capture_output=True)
-    return certificate
 
 
 @pytest.fixture

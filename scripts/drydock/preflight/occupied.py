@@ -1,0 +1,72 @@
+"""What is taken of this machine, and by whom: memory, the platform's ports, processes that an earlier run has left.
+
+Needs the workspace's packages.
+"""
+
+from collections.abc import Iterator
+
+import psutil
+
+from drydock import ports as port_checks
+from drydock import processes, services, settings
+from drydock.preflight.finding import Finding, failure, ok, warning
+from drydock.supervision import Supervisor
+
+
+def memory(paths: settings.Paths) -> Iterator[Finding]:
+    """What is free of it. A platform that runs has its share already."""
+    free, needed = psutil.virtual_memory().available / 1e6, settings.UP_MEMORY_MEGABYTES
+    found = f"{free / 1e3:.1f} GB free"
+    if Supervisor(paths).is_running():
+        yield ok("memory", f"{found}, beside the running platform")
+    elif free < needed:
+        yield warning(
+            "memory",
+            f"{found}; {needed / 1e3:.0f} GB are needed, or the system may end processes of the platform.",
+            "End what takes it: `ps aux --sort=-rss | head` shows the largest.",
+        )
+    else:
+        yield ok("memory", found)
+
+
+def ports(paths: settings.Paths) -> Iterator[Finding]:
+    """A line for those that are free, one for those that are this platform's, one for each that somebody else holds."""
+    listeners = [it for each in services.listeners(paths, settings.Ports()).values() for it in each]
+    taken = port_checks.taken(listeners)
+    own = {process.pid for process in processes.running(paths)} if taken else set()
+    ours = [it for it, holder in taken.items() if holder.pid in own]
+    for listener, holder in taken.items():
+        if listener not in ours:
+            yield failure(
+                f"port {listener.port}",
+                port_checks.sentence(listener, holder),
+                "Stop what holds it, or move all of Drydock's ports: `DRYDOCK_PORT_OFFSET=1000 make local-up`.",
+            )
+    if ours:
+        whose = "the running platform" if Supervisor(paths).is_running() else "what an earlier run has left"
+        yield ok("ports held", f"by {whose}: {_numbers(ours)}")
+    free = [it for it in listeners if it not in taken]
+    if free:
+        yield ok("ports free", _numbers(free))
+
+
+def left(paths: settings.Paths) -> Iterator[Finding]:
+    """Processes of this DRYDOCK_HOME that no supervisor looks after."""
+    if Supervisor(paths).is_running():
+        yield ok("processes", "the platform runs, under its supervisor")
+        return
+    found = processes.running(paths)
+    if found:
+        names = sorted({what if len(what) <= 40 else f"{what[:39]}…" for what in found.values()})
+        shown = ", ".join(f"`{name}`" for name in names[:4]) + (" and others" if len(names) > 4 else "")
+        yield warning(
+            "processes",
+            f"{len(found)} run without a supervisor, left by an earlier run: {shown}.",
+            "`make local-down` ends them; `make local-up` does, and starts anew.",
+        )
+    else:
+        yield ok("processes", "none of an earlier run")
+
+
+def _numbers(listeners: list[port_checks.Listener]) -> str:
+    return ", ".join(str(port) for port in sorted({it.port for it in listeners}))
