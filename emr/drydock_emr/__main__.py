@@ -7,11 +7,15 @@ import uvicorn
 
 from drydock_emr import app
 from drydock_emr.config import Config
-from drydock_emr.errors import ConfigurationError, DatabaseVersionError
+from drydock_emr.errors import ConfigurationError, DatabaseUnavailable, DatabaseVersionError
 
 
 def main() -> None:
-    """Serve until SIGTERM. Exits with 2 and a sentence when it cannot be configured."""
+    """Serve until SIGTERM.
+
+    Exits with a sentence, and 2 when it cannot be configured, 1 when its database is not there: then whoever
+    supervises it may start it again.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -20,6 +24,9 @@ def main() -> None:
     except (ConfigurationError, DatabaseVersionError) as error:
         print(f"drydock-emr: {error}", file=sys.stderr)
         sys.exit(2)
+    except DatabaseUnavailable as error:
+        print(f"drydock-emr: {error}", file=sys.stderr)
+        sys.exit(1)
     uvicorn.run(
         application,
         host=config.host,

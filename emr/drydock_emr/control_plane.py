@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from drydock_emr.errors import DatabaseUnavailable
 from drydock_emr.node_protocol import (
     Assignment,
     BootstrapAction,
@@ -60,7 +61,7 @@ class ControlPlane:
         self._last_seen: dict[str, float] = {}
         self._changed = asyncio.Event()
         self.to_validate: asyncio.Queue[str] = asyncio.Queue()
-        with store.transaction() as records:
+        with store.transaction(read_only=True) as records:
             for cluster in records.active_clusters():
                 self.wants_validation(cluster.id)
 
@@ -81,10 +82,11 @@ class ControlPlane:
     @contextmanager
     def reading(self) -> Iterator[Records]:
         """A transaction that changes nothing."""
-        with self._store.transaction() as records:
+        with self._store.transaction(read_only=True) as records:
             yield records
 
     def check_writable(self) -> None:
+        """Raises DatabaseUnavailable."""
         self._store.check_writable()
 
     async def tick(self) -> None:
@@ -94,6 +96,8 @@ class ControlPlane:
             try:
                 with self.changing():
                     pass
+            except DatabaseUnavailable:
+                continue  # the store has said so, once
             except Exception:
                 log.exception("The clock's turn failed; the next one tries again")
 
@@ -147,9 +151,10 @@ class ControlPlane:
         return assignment.model_copy(update={"version": int.from_bytes(digest[:6], "big")})
 
     def _take(self, report: Report) -> None:
-        with self.changing() as (records, now):
-            self._reports[report.node] = report
-            self._last_seen[report.node] = now
+        # Before the database is asked: while that is away, nodes speak and are heard. An outage is nobody's silence.
+        self._last_seen[report.node] = self._now()
+        self._reports[report.node] = report
+        with self.changing() as (records, _):
             node = records.node(report.node)
             if node is None:
                 log.info("Node %s at %s joins the fleet", report.node, report.host)

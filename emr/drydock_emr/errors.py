@@ -9,6 +9,7 @@ EmrError                        answered to a caller in EMR's format
 ├── NotBuilt                    an operation of EMR's that is not built
 ├── UnknownOperation            no operation of EMR's
 └── ServiceUnavailable          something behind the API is away for now
+    └── DatabaseUnavailable     the database is, or takes no writes
 DatabaseVersionError            the database is of another version; ends the process with a sentence
 ConfigurationError              an environment variable is missing or unusable; likewise
 """
@@ -73,6 +74,14 @@ class UnknownOperation(EmrError):
 class ServiceUnavailable(EmrError):
     code = "ServiceUnavailableException"
     status = 503
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """`reason` is what the database or its driver says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database of the local EMR cannot be used now: {reason}.")
+        self.reason = reason
 
 
 class DatabaseVersionError(Exception):

@@ -6,6 +6,7 @@ seconds and for one body; the gateway's for one operation as well.
 
 import hashlib
 import hmac
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import jwt
 from drydock_emr.errors import AccessDenied, ServiceUnavailable
 
 _TOKEN_SECONDS = 30
+_REGION = r"[a-z0-9-]{1,32}"  # the caller's word, and part of what is kept; the database has room for so much
 _REQUIRED_CLAIMS = ["exp", "iat", "sub", "account", "region", "target", "body_sha256"]
 
 
@@ -71,6 +73,8 @@ def verify_token(authorization: str | None, target: str, secret: str) -> Passage
         raise AccessDenied(f"The gateway's token is not valid: {error}.") from error
     if claims["target"] != target:
         raise AccessDenied("The gateway's token was made for another operation.")
+    if not re.fullmatch(_REGION, str(claims["region"])):
+        raise AccessDenied("Credential should be scoped to a valid region.")
     return Passage(Caller(claims["sub"], claims["account"], claims["region"]), claims["body_sha256"])
 
 

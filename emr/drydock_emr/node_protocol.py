@@ -12,8 +12,9 @@ credentials endpoint (`AccessKeyId`, `SecretAccessKey`, `Token`, `Expiration`, `
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Message(BaseModel):
@@ -163,9 +164,9 @@ class NodeFailure(Message):
 class Report(Message):
     """What is true of a node now."""
 
-    node: str
-    host: str
-    rpc_port: int
+    node: Annotated[str, Field(pattern=r"^[^\x00]{1,64}$")]  # by which it is known for good: as much as is kept
+    host: Annotated[str, Field(pattern=r"^[^\x00]{1,256}$")]
+    rpc_port: Annotated[int, Field(ge=0, le=65_535)]
     ui_url: str
     seen_version: int  # of the last assignment received; -1 after a restart
     tenancy: int  # what `phase`, `failure` and `alive_workers` speak of; -1 when it has none

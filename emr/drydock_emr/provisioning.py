@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drydock_emr import instance_types
 from drydock_emr.control_plane import ControlPlane
-from drydock_emr.errors import ServiceUnavailable
+from drydock_emr.errors import DatabaseUnavailable, ServiceUnavailable
 from drydock_emr.gateway import Gateway, RoleRefused
 from drydock_emr.state import transitions
 from drydock_emr.state.cluster import Cluster, ClusterState, InstanceGroup
@@ -43,6 +43,8 @@ class Provisioning:
             cluster_id = await self._control_plane.to_validate.get()
             try:
                 await self._validate(cluster_id)
+            except DatabaseUnavailable:
+                pass  # the store has said so, once
             except ServiceUnavailable as error:
                 log.warning("Cluster %s cannot be validated yet: %s", cluster_id, error)
             except Exception:

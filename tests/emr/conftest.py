@@ -27,7 +27,8 @@ from starlette.routing import Route
 from drydock_emr import app
 from drydock_emr.config import Config
 from drydock_emr.node_protocol import Assignment, LeaseReport, LeaseState, NodeFailure, Phase, Report
-from tests import running
+from tests import postgres, running
+from tests.postgres import PostgresServer
 from tests.running import free_port
 
 PROVISIONING_TIMEOUT_SECONDS = 5.0
@@ -184,8 +185,55 @@ def caller_token(
     return jwt.encode(claims, GATEWAY_SECRET, "HS256")
 
 
+@dataclass(frozen=True)
+class Database:
+    """An empty one; `password_file` is Postgres's."""
+
+    url: str
+    password_file: Path | None = None
+
+    @property
+    def password(self) -> str | None:
+        return self.password_file.read_text() if self.password_file else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever uses a database is run on both; on Postgres with the long tests alone unless it is marked."""
+    if "database" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker("both_databases") is not None
+        on_postgres = pytest.param("postgres", marks=() if marked else pytest.mark.full)
+        metafunc.parametrize("database", ["sqlite", on_postgres], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with postgres.server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_database(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    password_file = tmp_path_factory.mktemp("postgres") / "password"
+    password_file.write_text(postgres.PASSWORD)
+    return Database(postgres_server.new_database(), password_file)
+
+
 @pytest.fixture
-def emr(tmp_path: Path) -> Iterator[Emr]:
+def postgres_database(postgres_server: PostgresServer, shared_postgres_database: Database) -> Iterator[Database]:
+    yield shared_postgres_database
+    postgres_server.empty(shared_postgres_database.url)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    if request.param == "postgres":
+        found: Database = request.getfixturevalue("postgres_database")
+        return found
+    return Database(f"sqlite:///{tmp_path}/emr.db")
+
+
+@pytest.fixture
+def emr(tmp_path: Path, database: Database) -> Iterator[Emr]:
     for name, secret in (("gateway", GATEWAY_SECRET), ("node", NODE_SECRET), ("console", "console-token-0123456789")):
         (tmp_path / name).write_text(secret)
     gateway_port, emr_port = free_port(), free_port()
@@ -194,13 +242,14 @@ def emr(tmp_path: Path) -> Iterator[Emr]:
     config = Config(
         host="127.0.0.1",
         port=emr_port,
-        database_url=f"sqlite:///{tmp_path}/emr.db",
+        database_url=database.url,
         gateway_url=f"http://127.0.0.1:{gateway_port}",
         gateway_secret_file=tmp_path / "gateway",
         node_secret_file=tmp_path / "node",
         console_token_file=tmp_path / "console",
         log_push_seconds=3,
         provisioning_timeout_seconds=PROVISIONING_TIMEOUT_SECONDS,
+        database_password_file=database.password_file,
     )
     servers = [Server(app.create(config), emr_port)]
 

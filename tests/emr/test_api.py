@@ -14,7 +14,9 @@ import pytest
 from drydock import settings
 from drydock_emr.api.endpoint import MAX_REQUEST_BYTES
 from drydock_emr.api.operations import BUILT
-from tests.emr.conftest import Emr, Fleet, caller_token, run_job_flow, step
+from drydock_emr.node_protocol import FailureDetails, LeaseReport, LeaseState, NodeFailure, Phase
+from tests.emr.conftest import NODE_SECRET, Emr, Fleet, caller_token, run_job_flow, step
+from tests.emr.test_console import TOKEN
 
 EVERY_OPERATION = sorted(boto3.client("emr", region_name="us-east-1").meta.service_model.operation_names)
 
@@ -101,6 +103,7 @@ def test_bodies_have_a_largest_size(emr: Emr) -> None:
     assert (response.status_code, response.json()["__type"]) == (413, "RequestEntityTooLargeException")
 
 
+@pytest.mark.both_databases
 def test_the_largest_steps_of_a_cluster_fit_into_a_request(emr: Emr) -> None:
     steps = [step(f"s{i}", "x" * 10_222) for i in range(256)]
     client = emr.client()
@@ -114,6 +117,65 @@ def test_nodes_need_their_secret(emr: Emr) -> None:
     assert httpx.post(emr.url + "/node/v1/sync", content=b"{}").status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("operation", "document"),
+    [
+        ("RunJobFlow", run_job_flow(Name="a\0b")),
+        ("RunJobFlow", run_job_flow(Steps=[step("s", "a\0b")])),
+        ("RunJobFlow", run_job_flow(Tags=[{"Key": "k", "Value": "\0"}])),
+        ("RunJobFlow", run_job_flow(Configurations=[{"Classification": "spark-env", "Properties": {"\0": "v"}}])),
+        ("DescribeCluster", {"ClusterId": "\0"}),
+        ("DescribeStep", {"ClusterId": "j-1", "StepId": "s-\0"}),
+        ("CreateSecurityConfiguration", {"Name": "\0", "SecurityConfiguration": "{}"}),
+    ],
+)
+def test_text_with_nul_is_refused(emr: Emr, operation: str, document: dict[str, Any]) -> None:
+    response = emr.send(operation, json.dumps(document).encode())
+    assert (response.status_code, response.json()["__type"]) == (400, "SerializationException")
+    assert "holds a NUL" in response.json()["message"]
+
+
+@pytest.mark.both_databases
+def test_nul_in_an_address_and_in_what_nodes_say_harms_nothing(emr: Emr, fleet: Fleet) -> None:
+    client = emr.client()
+    configuration = '{"a": "\\u0000"}'  # a document in a document: its NUL is six characters
+    client.create_security_configuration(Name="escaped", SecurityConfiguration=configuration)
+    assert client.describe_security_configuration(Name="escaped")["SecurityConfiguration"] == configuration
+    for path in ("/clusters/%00", "/clusters/j-1%00"):
+        assert httpx.get(emr.url + path, cookies={"drydock_console": TOKEN}).status_code == 404
+    headers = {"Authorization": f"Bearer {NODE_SECRET}"}
+    for changed in ({"node": "no\0de"}, {"node": "n" * 65}, {"host": "\0"}, {"rpc_port": 2**31}):
+        report = {**fleet.nodes[0].report().model_dump(mode="json"), **changed}
+        assert httpx.post(f"{emr.url}/node/v1/sync", json=report, headers=headers).status_code == 400
+    assert httpx.get(f"{emr.url}/node/v1/credentials?node=%00", headers=headers).status_code == 404
+
+    cluster_id = fleet.start(client, Steps=[step("fails")])
+    fleet.turns()
+    master = fleet.nodes[0]
+    (lease,) = master.assignment.leases
+    failure = FailureDetails(reason="Unknown Error.", message="Exception: \0")
+    master._leases[lease.step_id] = LeaseReport(
+        step_id=lease.step_id, attempt=1, state=LeaseState.EXITED, exit_code=1, failure=failure
+    )
+    master.turn()
+    (failed,) = client.list_steps(ClusterId=cluster_id)["Steps"]
+    assert failed["Status"]["FailureDetails"]["Message"] == "Exception: \0"
+    master.phase, master.failure = Phase.FAILED, NodeFailure(message="its daemon said \0", bootstrap_action=None)
+    master.turn()
+    reason = client.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["StateChangeReason"]["Message"]
+    assert reason.endswith("its daemon said \N{REPLACEMENT CHARACTER}")
+
+
+def test_a_region_that_is_none_is_refused(emr: Emr) -> None:
+    for region in ("r" * 33, "", "us east", "us-east-1\n"):
+        token = caller_token(LIST_CLUSTERS, b"{}", region=region)
+        headers = {"X-Amz-Target": LIST_CLUSTERS, "Authorization": f"Bearer {token}"}
+        response = httpx.post(emr.url, content=b"{}", headers=headers)
+        assert (response.status_code, response.json()["__type"]) == (400, "AccessDeniedException")
+        assert response.json()["message"] == "Credential should be scoped to a valid region."
+
+
+@pytest.mark.both_databases
 def test_unknown_ids(emr: Emr) -> None:
     client = emr.client()
     with pytest.raises(client.exceptions.InvalidRequestException, match=r"Cluster id 'j-NONE' is not valid\."):
@@ -125,6 +187,7 @@ def test_unknown_ids(emr: Emr) -> None:
         client.describe_step(ClusterId=cluster_id, StepId="s-NONE")
 
 
+@pytest.mark.both_databases
 def test_clusters_belong_to_an_account_and_a_region(emr: Emr) -> None:
     cluster_id = emr.client().run_job_flow(**run_job_flow())["JobFlowId"]
     for other in (emr.client(account_id="111111111111"), emr.client(region="eu-west-1")):
@@ -205,6 +268,7 @@ def test_clusters_are_listed_in_pages_newest_first(emr: Emr) -> None:
     assert [c["Id"] for c in again] == ids[2::-1], "pages stay as they were"
 
 
+@pytest.mark.both_databases
 def test_clusters_are_listed_between_two_moments(emr: Emr) -> None:
     client = emr.client()
     ids = [client.run_job_flow(**run_job_flow(Name=f"c{i}"))["JobFlowId"] for i in range(3)]
@@ -243,6 +307,7 @@ def test_health_needs_a_writable_database(emr: Emr) -> None:
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
+@pytest.mark.both_databases
 def test_step_details_show_what_was_submitted_byte_for_byte(emr: Emr) -> None:
     client = emr.client()
     args = ["bash", "-c", "printf '%s' \"a  b\"", "", "ü\t\n", "--x=y z"]

@@ -1,7 +1,9 @@
 """What is set by one operation is read by another, and a restart of the control plane in between changes nothing."""
 
 import json
+import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -129,6 +131,7 @@ def test_every_operation_that_changes_a_cluster_is_among_these() -> None:
     assert changing <= CHANGES.keys()
 
 
+@pytest.mark.both_databases
 def test_what_run_job_flow_was_given_survives_a_restart(emr: Emr) -> None:
     client = emr.client()
     actions = [{"Name": "install", "ScriptBootstrapAction": {"Path": "s3://b/x.sh", "Args": ["a b", ""]}}]
@@ -149,6 +152,37 @@ def test_what_run_job_flow_was_given_survives_a_restart(emr: Emr) -> None:
     assert after == before
 
 
+@pytest.mark.both_databases
+def test_changes_at_the_same_time_are_all_kept(emr: Emr) -> None:
+    cluster_id = emr.client().run_job_flow(**run_job_flow())["JobFlowId"]
+
+    def change(number: int) -> None:
+        tags = {"ResourceId": cluster_id, "Tags": [{"Key": f"tag-{number}", "Value": "v"}]}
+        assert emr.send("AddTags", json.dumps(tags).encode()).status_code == 200
+        steps = {"JobFlowId": cluster_id, "Steps": [step(f"step-{number}")]}
+        assert emr.send("AddJobFlowSteps", json.dumps(steps).encode()).status_code == 200
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(40)))
+    assert tags_of(emr.client(), cluster_id) == {f"tag-{number}": "v" for number in range(40)}
+    listed = emr.client().list_steps(ClusterId=cluster_id)["Steps"]
+    assert sorted(s["Name"] for s in listed) == sorted(f"step-{number}" for number in range(40))
+
+
+@pytest.mark.both_databases
+def test_names_of_security_configurations_have_1024_bytes(emr: Emr) -> None:
+    client = emr.client()
+    longest = "".join(chr(0x10000 + secrets.randbelow(0x10000)) for _ in range(256))  # which nothing makes shorter
+    client.create_security_configuration(Name=longest, SecurityConfiguration="{}")
+    assert client.describe_security_configuration(Name=longest)["Name"] == longest
+    for refused in (longest + "x", ""):
+        with pytest.raises(client.exceptions.InvalidRequestException, match="1 to 1024 bytes"):
+            client.create_security_configuration(Name=refused, SecurityConfiguration="{}")
+    with pytest.raises(client.exceptions.InvalidRequestException, match="does not exist"):
+        client.describe_security_configuration(Name=longest * 5)
+
+
+@pytest.mark.both_databases
 def test_security_configurations_are_stored_listed_and_deleted(emr: Emr) -> None:
     client = emr.client()
     document = json.dumps({"EncryptionConfiguration": {"EnableInTransitEncryption": False}})
@@ -194,6 +228,7 @@ def test_fleets_are_refused_for_a_cluster_of_groups(emr: Emr) -> None:
         client.list_instance_fleets(ClusterId=cluster_id)
 
 
+@pytest.mark.both_databases
 def test_groups_are_resized_where_nodes_are_free(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     cluster_id = fleet.start(client, Instances={"InstanceGroups": groups_with_cores(1)})

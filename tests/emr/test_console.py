@@ -1,8 +1,11 @@
 """The console shows what the API says, to whoever has the token and to nobody else."""
 
 import httpx
+import pytest
 
 from tests.emr.conftest import Emr, Fleet, run_job_flow, state_of, step
+
+pytestmark = pytest.mark.both_databases
 
 TOKEN = "console-token-0123456789"
 

@@ -3,21 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from drydock_emr import provisioning
+from drydock_emr import control_plane, provisioning
 from drydock_emr.api import requests
 from drydock_emr.control_plane import NODE_LOST_SECONDS, TICK_SECONDS, ControlPlane
+from drydock_emr.errors import DatabaseUnavailable
 from drydock_emr.gateway import Gateway
 from drydock_emr.node_protocol import Assignment, Phase, Report
 from drydock_emr.provisioning import Provisioning
 from drydock_emr.state.cluster import Cluster, ClusterState, ReasonCode
 from drydock_emr.state.store import Records, Store
-from tests.emr.conftest import run_job_flow
+from tests.emr.conftest import Database, run_job_flow
 
 NODES = ("node-1", "node-2", "node-3")
 PROVISIONING_TIMEOUT_SECONDS = 100.0
@@ -30,11 +29,11 @@ class FaultyStore(Store):
     faults = 0
 
     @contextmanager
-    def transaction(self) -> Iterator[Records]:
+    def transaction(self, *, read_only: bool = False) -> Iterator[Records]:
         if self.faults:
             self.faults -= 1
-            raise OperationalError("COMMIT", None, Exception("database or disk is full"))
-        with super().transaction() as records:
+            raise DatabaseUnavailable("database or disk is full")
+        with super().transaction(read_only=read_only) as records:
             yield records
 
 
@@ -52,9 +51,9 @@ class Gate:
 class World:
     """A control plane, its database and its clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, database: Database) -> None:
         self.now = 1_000_000.0
-        self.store = FaultyStore(f"sqlite:///{folder}/emr.db")
+        self.store = FaultyStore(database.url, database.password)
         self.gate = Gate()
         self.control_plane = ControlPlane(self.store, 3, PROVISIONING_TIMEOUT_SECONDS, clock=lambda: self.now)
         self.provisioning = Provisioning(self.control_plane, cast(Gateway, self.gate), "http://127.0.0.1:9")
@@ -119,8 +118,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(database: Database) -> Iterator[World]:
+    world = World(database)
     yield world
     world.store.close()
 
@@ -178,6 +177,48 @@ class TestSilence:
         assert world.control_plane.reports() == {}
 
 
+@pytest.mark.both_databases
+class TestOutage:
+    def test_of_the_database_is_nobodys_silence(self, world: World) -> None:
+        """Nodes go on reporting, and are refused; later than they would have been lost, all is as it was."""
+        cluster_id = asyncio.run(world.ready_cluster())
+        for _ in range(8):
+            world.now += NODE_LOST_SECONDS / 6
+            for name in NODES:
+                report = world.seen(name)
+                world.store.faults = 1
+                with pytest.raises(DatabaseUnavailable):
+                    asyncio.run(world.control_plane.sync(report))
+        world.tick()
+        assert world.cluster(cluster_id).state is ClusterState.WAITING
+        assert set(world.control_plane.reports()) == set(NODES)
+
+    def test_of_the_database_does_not_hide_who_falls_silent_meanwhile(self, world: World) -> None:
+        cluster_id = asyncio.run(world.ready_cluster())
+        for _ in range(int(NODE_LOST_SECONDS / TICK_SECONDS) + 1):
+            world.store.faults = 1
+            with pytest.raises(DatabaseUnavailable):
+                world.tick()
+        world.tick()
+        assert world.cluster(cluster_id).reason_message == "The master node was terminated."
+
+    def test_ends_no_turn_of_the_clock(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(control_plane, "TICK_SECONDS", 0.01)
+        cluster_id = asyncio.run(world.ready_cluster())
+
+        def is_lost_in_time() -> bool:
+            world.now += TICK_SECONDS
+            return world.cluster(cluster_id).reason_message == "The master node was terminated."
+
+        async def others() -> None:
+            world.store.faults = 3
+            await until(lambda: not world.store.faults, "some turns have failed")
+            await until(is_lost_in_time, "the clock goes on")
+
+        alongside(world.control_plane.tick, others)
+
+
+@pytest.mark.both_databases
 class TestHeldRequests:
     def test_are_looked_into_again_only_when_something_was_written(
         self, world: World, monkeypatch: pytest.MonkeyPatch

@@ -44,6 +44,7 @@ COUNTS = [FEW, pytest.param(MANY, marks=pytest.mark.full)]
 SMALLER_COUNTS = [FEW, pytest.param(MANY // 5, marks=pytest.mark.full)]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("count", COUNTS)
 def test_what_satisfies_the_model_is_not_refused_for_its_form(world: "World", count: int) -> None:
     @_examples(count)

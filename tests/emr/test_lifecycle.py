@@ -17,6 +17,7 @@ def step_states(client: Any, cluster_id: str) -> list[str]:
     return [s["Status"]["State"] for s in reversed(client.list_steps(ClusterId=cluster_id)["Steps"])]
 
 
+@pytest.mark.both_databases
 def test_a_kept_cluster_becomes_ready_runs_a_step_and_ends_on_request(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     cluster_id = client.run_job_flow(**run_job_flow())["JobFlowId"]
@@ -96,6 +97,7 @@ def test_all_steps_completed_ends_a_transient_cluster(emr: Emr, fleet: Fleet) ->
     assert step_states(client, cluster_id) == ["COMPLETED", "COMPLETED"]
 
 
+@pytest.mark.both_databases
 def test_cancelling_pending_running_and_finished_steps(emr: Emr, fleet: Fleet) -> None:
     fleet.nodes[0].exit_codes["done"] = 0
     client = emr.client()
@@ -155,6 +157,7 @@ def test_a_step_that_vanished_is_failed_and_not_run_again(emr: Emr, fleet: Fleet
     assert master.turn().leases == ()
 
 
+@pytest.mark.both_databases
 def test_a_restarted_control_plane_goes_on(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     cluster_id = fleet.start(client, Steps=[step("long")])

@@ -11,7 +11,13 @@ from functools import cache
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from drydock_emr.api import requests
 from drydock_emr.node_protocol import CancelOption, LeaseReport, LeaseState, Phase, Report
@@ -33,7 +39,7 @@ from drydock_emr.state.fleet import NodeRecord
 from drydock_emr.state.reconciliation import reconcile
 from drydock_emr.state.store import Store
 from drydock_emr.state.store import _mapping as mapper_registry
-from tests.emr.conftest import run_job_flow, step
+from tests.emr.conftest import Database, run_job_flow, step
 
 MAX_RESTARTS = 2  # of the control plane in one run
 CLUSTER_MOVES = {
@@ -83,6 +89,10 @@ class SimulatedNode:
 
 class EmrMachine(RuleBasedStateMachine):
     """Three nodes, any number of clusters."""
+
+    @property
+    def store(self) -> Store:
+        return store_in_memory()
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,7 +232,7 @@ class EmrMachine(RuleBasedStateMachine):
     def control_plane_restarts(self) -> None:
         """All it knew is gone but the database; a node that has not reported yet is unknown to it, not lost."""
         self.restarts += 1
-        self.clusters, self.records = written_and_read(self.clusters, self.records)
+        self.clusters, self.records = written_and_read(self.store, self.clusters, self.records)
         for node, record in zip(self.nodes, self.records, strict=True):
             node.record = record
         self.unheard = {record.name for record in self.records}
@@ -329,15 +339,17 @@ class EmrMachine(RuleBasedStateMachine):
 
 
 @cache
-def store() -> Store:
+def store_in_memory() -> Store:
     """A database in memory, made once: that takes longer than all the rest."""
     return Store("sqlite://")
 
 
-def written_and_read(clusters: list[Cluster], nodes: list[NodeRecord]) -> tuple[list[Cluster], list[NodeRecord]]:
+def written_and_read(
+    store: Store, clusters: list[Cluster], nodes: list[NodeRecord]
+) -> tuple[list[Cluster], list[NodeRecord]]:
     """The same in new objects, by way of the database, which is empty afterwards."""
     ids, names = [cluster.id for cluster in clusters], [node.name for node in nodes]
-    with store().transaction() as records:
+    with store.transaction() as records:
         for cluster in clusters:
             parts = {
                 name: [replace(part) for part in getattr(cluster, name)] for name in ("groups", "instances", "steps")
@@ -345,12 +357,12 @@ def written_and_read(clusters: list[Cluster], nodes: list[NodeRecord]) -> tuple[
             records.add(replace(cluster, **parts))
         for node in nodes:
             records.add(replace(node))
-    with store().transaction() as records:
+    with store.transaction() as records:
         found = {cluster.id: cluster for cluster in records.all_clusters(offset=0, limit=len(ids) + 1)}
         found_nodes = {node.name: node for node in records.nodes()}
         for cluster in found.values():
             assert [step.sequence for step in cluster.steps] == list(range(len(cluster.steps)))
-    with store()._engine.begin() as connection:
+    with store._engine.begin() as connection:
         for table in reversed(mapper_registry.metadata.sorted_tables):
             connection.execute(table.delete())
     return [found[cluster_id] for cluster_id in ids], [found_nodes[name] for name in names]
@@ -368,6 +380,16 @@ def _reachable(moves: dict, start: object) -> set:
 
 TestEmrMachine = EmrMachine.TestCase
 TestEmrMachine.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+def test_the_same_by_way_of_postgres(postgres_database: Database) -> None:
+    class OnPostgres(EmrMachine):
+        store = Store(postgres_database.url, postgres_database.password)
+
+    try:
+        run_state_machine_as_test(OnPostgres, settings=settings(max_examples=20, stateful_step_count=30))
+    finally:
+        OnPostgres.store.close()
 
 
 def new_validated_cluster(request: dict) -> Cluster:

@@ -112,6 +112,7 @@ def test_the_step_concurrency_is_1_and_may_be_1_to_256(emr: Emr) -> None:
             client.modify_cluster(ClusterId=cluster_id, StepConcurrencyLevel=level)
 
 
+@pytest.mark.both_databases
 def test_lists_of_steps_are_newest_first_unless_steps_or_states_are_named(emr: Emr, fleet: Fleet) -> None:
     client = emr.client()
     fleet.nodes[0].exit_codes.update(a=0, b=0)
@@ -138,6 +139,7 @@ def test_steps_are_listed_in_pages_of_50_and_ten_may_be_named(emr: Emr) -> None:
         client.list_steps(ClusterId=cluster_id, StepIds=listed[:11])
 
 
+@pytest.mark.both_databases
 def test_a_page_is_stable_while_steps_are_added(emr: Emr) -> None:
     client = emr.client()
     cluster_id = client.run_job_flow(**run_job_flow(Steps=[step(f"s{i}") for i in range(60)]))["JobFlowId"]

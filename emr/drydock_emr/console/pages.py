@@ -6,6 +6,7 @@ cannot use.
 
 import hmac
 import shlex
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from drydock_emr.control_plane import ControlPlane
+from drydock_emr.errors import DatabaseUnavailable
 from drydock_emr.state.cluster import ACTIVE_STATES, Cluster, Step
 
 COOKIE = "drydock_console"
 PAGE_SIZE = 50
+
+Page = Callable[[Request], Awaitable[Response]]
 
 
 class Console:
@@ -41,8 +45,8 @@ class Console:
     def routes(self) -> list[Route]:
         return [
             Route("/", self.enter),
-            Route("/clusters", self.clusters),
-            Route("/clusters/{cluster_id}", self.cluster),
+            Route("/clusters", self._shown(self.clusters)),
+            Route("/clusters/{cluster_id}", self._shown(self.cluster)),
         ]
 
     async def enter(self, request: Request) -> Response:
@@ -87,6 +91,17 @@ class Console:
                 log_folder=lambda step: _log_folder(cluster, step),
                 live=cluster.state in ACTIVE_STATES,
             )
+
+    def _shown(self, page: Page) -> Page:
+        """The page, or one that says why it cannot be shown and looks again by itself."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await page(request)
+            except DatabaseUnavailable as error:
+                return self._page("unavailable.html", status=503, message=error.message, live=True)
+
+        return answer
 
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         headers = {

@@ -1,10 +1,12 @@
 """Where clusters and nodes are kept: one database, SQLite on one machine, Postgres in Compose.
 
 The classes of `cluster` and `fleet` are mapped as they are, so the state machine changes plain objects and
-`Store.transaction` writes down what changed, all of it or nothing. SQLite runs with a write-ahead log and full
-synchronisation: what a caller was told is on disk.
+`Store.transaction` writes down what changed, all of it or nothing. What a caller was told is on disk: SQLite runs with
+a write-ahead log and full synchronisation; what Postgres needs is in `postgres`. Both give the same answers in the
+same order.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Connection,
     Dialect,
     Engine,
     Float,
@@ -29,14 +32,17 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
+    make_url,
     or_,
     select,
 )
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, class_mapper, defer, lazyload, registry, relationship
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from drydock_emr.errors import DatabaseVersionError
+from drydock_emr.errors import DatabaseUnavailable, DatabaseVersionError
 from drydock_emr.node_protocol import CancelOption, Daemons, FailureDetails
+from drydock_emr.state import postgres
 from drydock_emr.state.cluster import (
     ACTIVE_STATES,
     ActionOnFailure,
@@ -56,37 +62,92 @@ from drydock_emr.state.fleet import NodeRecord
 FORMAT_VERSION = 1
 """Of the database. A newer one is refused; an older one is migrated when there is one."""
 
+PATIENCE_SECONDS = 30.0
+"""How long a Postgres that is not there yet is waited for at start; then whoever started this process knows of it."""
+
+RETRY_SECONDS = 0.5
+
 E = TypeVar("E", bound=StrEnum)
 M = TypeVar("M", bound=BaseModel)
 
+log = logging.getLogger(__name__)
+
 
 class Store:
-    """The database. `url` is SQLAlchemy's, such as `sqlite:////path/emr.db`.
+    """The database. `url` is SQLAlchemy's, such as `sqlite:////path/emr.db`, without a password.
 
-    Raises DatabaseVersionError when the database was written by a newer version.
+    Raises DatabaseVersionError when the database was written by another version, ConfigurationError when it cannot
+    hold every text, DatabaseUnavailable when it is not there; a Postgres is waited for before that.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _configure_sqlite)
-        _refuse_other_versions(self._engine)
-        _mapping.metadata.create_all(self._engine)
-        _sign(self._engine)
+    def __init__(self, url: str, password: str | None = None, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._unusable_since: float | None = None
+        self._engine = _engine(url, password)
+        self._is_postgres = self._engine.dialect.name == "postgresql"
+        try:
+            self._prepare(patience_seconds if self._is_postgres else 0.0)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
-    def transaction(self) -> Iterator["Records"]:
-        """Records to read and change; committed at the end of the block, rolled back when it raises."""
-        with _Session(self._engine, expire_on_commit=False) as session, session.begin():
+    def transaction(self, *, read_only: bool = False) -> Iterator["Records"]:
+        """Records to read and change; committed at the end of the block, rolled back when it raises.
+
+        Raises DatabaseUnavailable, also from the block's own queries. When it was the commit that failed, it may have
+        been done nonetheless, as with any answer that is lost.
+        """
+        with (
+            self._usable(proves_writing=not read_only),
+            _Session(self._engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            if self._is_postgres:
+                postgres.begin(session, read_only=read_only)
             yield Records(session)
 
     def check_writable(self) -> None:
-        """Prove that the database takes a write. Raises SQLAlchemyError when it does not."""
-        with self._engine.begin() as connection:
+        """Prove that the database takes a write. Raises DatabaseUnavailable when it does not."""
+        with self._usable(proves_writing=True), self._engine.begin() as connection:
             connection.execute(_meta.update().where(_meta.c.name == "checked_at").values(value=str(time.time())))
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _prepare(self, patience_seconds: float) -> None:
+        """Make what is missing in the database, all of it or nothing."""
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            try:
+                with self._usable(proves_writing=True), self._engine.begin() as connection:
+                    if self._is_postgres:
+                        postgres.prepare(connection)
+                    _refuse_other_versions(connection)
+                    _mapping.metadata.create_all(connection)
+                    _sign(connection)
+            except DatabaseUnavailable:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    @contextmanager
+    def _usable(self, *, proves_writing: bool) -> Iterator[None]:
+        """Tell a database that is at fault from a question that is; an outage is logged when it begins and ends."""
+        try:
+            yield
+        except DBAPIError as error:
+            if not _is_unusable(error):
+                raise
+            reason = str(error.orig).partition("\n")[0].strip().rstrip(".")
+            if self._unusable_since is None:
+                self._unusable_since = time.monotonic()
+                log.warning("The database cannot be used: %s. Trying again until it can", reason)
+            raise DatabaseUnavailable(reason) from error
+        if proves_writing and self._unusable_since is not None:
+            log.info("The database can be used again, after %.1f s", time.monotonic() - self._unusable_since)
+            self._unusable_since = None
 
 
 class Records:
@@ -167,7 +228,8 @@ class Records:
         query = select(SecurityConfiguration).where(
             _security_configurations.c.account_id == account_id, _security_configurations.c.region == region
         )
-        return self._session.scalars(query.order_by(_security_configurations.c.created_at.desc())).all()
+        order = (_security_configurations.c.created_at.desc(), _security_configurations.c.name)
+        return self._session.scalars(query.order_by(*order)).all()
 
     def all_clusters(self, *, offset: int, limit: int) -> Sequence[Cluster]:
         """A page of everyone's clusters, newest first: for the console, never for callers."""
@@ -231,6 +293,29 @@ def _keep_in_mind(session: _Session, _context: Any, _instances: Any) -> None:
         session.wrote = True
 
 
+class _TextColumn(TypeDecorator[str]):
+    """Text that both databases keep, compare and sort alike.
+
+    Sorted by code points, as SQLite and Python do, not by the rules of whatever language the Postgres database was
+    made for. Postgres has no place for NUL: it becomes U+FFFD in either database. Callers' requests that hold one are
+    refused before they come here (`api.shapes`); a node's word of a failure may, and so may an id in an address.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(String(self.length, collation=collation))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 class _EnumColumn(TypeDecorator[E], Generic[E]):
     """An enumeration, stored as its value."""
 
@@ -267,15 +352,17 @@ class _MessageColumn(TypeDecorator[M], Generic[M]):
 
 _mapping = registry()
 
-_meta = Table("meta", _mapping.metadata, Column("name", String(64), primary_key=True), Column("value", String(256)))
+_meta = Table(
+    "meta", _mapping.metadata, Column("name", _TextColumn(64), primary_key=True), Column("value", _TextColumn(256))
+)
 
 _clusters = Table(
     "clusters",
     _mapping.metadata,
-    Column("id", String(32), primary_key=True),
-    Column("account_id", String(12), nullable=False),
-    Column("region", String(32), nullable=False),
-    Column("name", String(256), nullable=False),
+    Column("id", _TextColumn(32), primary_key=True),
+    Column("account_id", _TextColumn(12), nullable=False),
+    Column("region", _TextColumn(32), nullable=False),
+    Column("name", _TextColumn(256), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("request", JSON, nullable=False),
     Column("keep_alive", Boolean, nullable=False),
@@ -288,7 +375,7 @@ _clusters = Table(
     Column("tags", JSON, nullable=False),
     Column("state", _EnumColumn(ClusterState), nullable=False, index=True),
     Column("reason_code", _EnumColumn(ReasonCode)),
-    Column("reason_message", String, nullable=False),
+    Column("reason_message", _TextColumn, nullable=False),
     Column("validated", Boolean, nullable=False),
     Column("ends_with_errors", Boolean, nullable=False),
     Column("ready_at", Float),
@@ -300,26 +387,26 @@ _clusters = Table(
 _groups = Table(
     "instance_groups",
     _mapping.metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", _TextColumn(32), primary_key=True),
     Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
-    Column("name", String(256), nullable=False),
+    Column("name", _TextColumn(256), nullable=False),
     Column("role", _EnumColumn(InstanceRole), nullable=False),
-    Column("instance_type", String(256), nullable=False),
+    Column("instance_type", _TextColumn(256), nullable=False),
     Column("requested_count", Integer, nullable=False),
-    Column("market", String(16), nullable=False),
+    Column("market", _TextColumn(16), nullable=False),
 )
 
 _instances = Table(
     "instances",
     _mapping.metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", _TextColumn(32), primary_key=True),
     Column("cluster_id", ForeignKey("clusters.id"), nullable=False, index=True),
-    Column("ec2_instance_id", String(32), nullable=False),
-    Column("group_id", String(32), nullable=False),
+    Column("ec2_instance_id", _TextColumn(32), nullable=False),
+    Column("group_id", _TextColumn(32), nullable=False),
     Column("role", _EnumColumn(InstanceRole), nullable=False),
-    Column("instance_type", String(256), nullable=False),
-    Column("node", String(64), nullable=False),
-    Column("address", String(256), nullable=False),
+    Column("instance_type", _TextColumn(256), nullable=False),
+    Column("node", _TextColumn(64), nullable=False),
+    Column("address", _TextColumn(256), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("state", _EnumColumn(InstanceState), nullable=False),
     Column("ready_at", Float),
@@ -329,13 +416,13 @@ _instances = Table(
 _steps = Table(
     "steps",
     _mapping.metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", _TextColumn(32), primary_key=True),
     Column("cluster_id", ForeignKey("clusters.id"), nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("name", String(256), nullable=False),
-    Column("jar", String, nullable=False),
+    Column("name", _TextColumn(256), nullable=False),
+    Column("jar", _TextColumn, nullable=False),
     Column("args", JSON, nullable=False),
-    Column("main_class", String),
+    Column("main_class", _TextColumn),
     Column("properties", JSON, nullable=False),
     Column("action_on_failure", _EnumColumn(ActionOnFailure), nullable=False),
     Column("state", _EnumColumn(StepState), nullable=False),
@@ -351,21 +438,21 @@ _steps = Table(
 _nodes = Table(
     "nodes",
     _mapping.metadata,
-    Column("name", String(64), primary_key=True),
-    Column("host", String(256), nullable=False),
+    Column("name", _TextColumn(64), primary_key=True),
+    Column("host", _TextColumn(256), nullable=False),
     Column("rpc_port", Integer, nullable=False),
     Column("tenancy", Integer, nullable=False),
-    Column("cluster_id", String(32)),
+    Column("cluster_id", _TextColumn(32)),
     Column("daemons", _MessageColumn(Daemons), nullable=False),
 )
 
 _security_configurations = Table(
     "security_configurations",
     _mapping.metadata,
-    Column("account_id", String(12), primary_key=True),
-    Column("region", String(32), primary_key=True),
-    Column("name", String(1024), primary_key=True),
-    Column("document", String, nullable=False),
+    Column("account_id", _TextColumn(12), primary_key=True),
+    Column("region", _TextColumn(32), primary_key=True),
+    Column("name", _TextColumn(1024), primary_key=True),
+    Column("document", _TextColumn, nullable=False),
     Column("created_at", Float, nullable=False),
 )
 
@@ -379,7 +466,12 @@ _mapping.map_imperatively(
     _clusters,
     properties={
         "groups": relationship(InstanceGroup, order_by=_groups.c.id, lazy="selectin"),
-        "instances": relationship(Instance, order_by=_instances.c.created_at, lazy="selectin"),
+        # Made at one moment, so by more than that: the master first, the others always in one order.
+        "instances": relationship(
+            Instance,
+            order_by=[_instances.c.created_at, _instances.c.role != InstanceRole.MASTER, _instances.c.id],
+            lazy="selectin",
+        ),
         "steps": relationship(Step, order_by=_steps.c.sequence, lazy="select"),
     },
 )
@@ -398,6 +490,15 @@ _step_of_account = (
 """Built once: that takes as long as to run it."""
 
 
+def _engine(url: str, password: str | None) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return postgres.engine(parsed, password)
+    engine = create_engine(parsed, hide_parameters=True)
+    event.listen(engine, "connect", _configure_sqlite)
+    return engine
+
+
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -407,19 +508,35 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _refuse_other_versions(engine: Engine) -> None:
+def _is_unusable(error: DBAPIError) -> bool:
+    """Whether the database is at fault: away, locked, full, emptied, for reading only. Not what it was asked."""
+    return (
+        isinstance(error, OperationalError | InterfaceError)
+        or error.connection_invalidated
+        or error.statement is None  # it was asked nothing yet: there is no connection
+        or getattr(error.orig, "sqlstate", None) in _UNUSABLE
+    )
+
+
+_UNUSABLE = {
+    "25006",  # read_only_sql_transaction: a standby, or one that an operator made so
+    "42P01",  # undefined_table: replaced by an empty one; a restart makes the tables
+    "42501",  # insufficient_privilege
+}
+"""What Postgres does not count as an OperationalError, and SQLite does."""
+
+
+def _refuse_other_versions(connection: Connection) -> None:
     """Before anything is changed."""
-    if not inspect(engine).has_table(_meta.name):
+    if not inspect(connection).has_table(_meta.name):
         return
-    with engine.begin() as connection:
-        found = connection.execute(select(_meta.c.value).where(_meta.c.name == "format_version")).scalar()
+    found = connection.execute(select(_meta.c.value).where(_meta.c.name == "format_version")).scalar()
     if found is not None and int(found) != FORMAT_VERSION:
         raise DatabaseVersionError(found=int(found), expected=FORMAT_VERSION)
 
 
-def _sign(engine: Engine) -> None:
+def _sign(connection: Connection) -> None:
     """Write the format version into a new database."""
-    with engine.begin() as connection:
-        if connection.execute(select(_meta.c.value)).first() is None:
-            connection.execute(_meta.insert().values(name="format_version", value=str(FORMAT_VERSION)))
-            connection.execute(_meta.insert().values(name="checked_at", value=str(time.time())))
+    if connection.execute(select(_meta.c.value)).first() is None:
+        connection.execute(_meta.insert().values(name="format_version", value=str(FORMAT_VERSION)))
+        connection.execute(_meta.insert().values(name="checked_at", value=str(time.time())))

@@ -9,13 +9,13 @@ from drydock_emr.gateway import Caller
 from drydock_emr.state.cluster import SecurityConfiguration
 from drydock_emr.state.store import Records
 
-MAX_NAME_CHARACTERS = 1024  # what the database's key holds; AWS documents no limit
+MAX_NAME_BYTES = 1024  # what a database's key holds for certain; AWS documents no limit
 
 
 async def create_security_configuration(service: Service, caller: Caller, request: Input) -> Output:
     name, document = request["Name"], request["SecurityConfiguration"]
-    if not 1 <= len(name) <= MAX_NAME_CHARACTERS:
-        raise InvalidRequest(f"The name of a security configuration has 1 to {MAX_NAME_CHARACTERS} characters.")
+    if not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
+        raise InvalidRequest(f"The name of a security configuration has 1 to {MAX_NAME_BYTES} bytes of UTF-8.")
     try:
         json.loads(document)
     except (ValueError, RecursionError) as error:
