@@ -79,7 +79,7 @@ class Compose:
     def command(self, *arguments: str) -> list[str]:
         files = [FOLDER / "compose.yaml", *KESTRAS[self._kestra]]
         named = [word for file in files for word in ("--file", str(file))]
-        return ["docker", "compose", "--project-name", self.project, *named, *arguments]
+        return ["docker", "compose", "--ansi=never", "--project-name", self.project, *named, *arguments]
 
     def environment(self) -> dict[str, str]:
         """What the command is run with: holds secrets, never to be shown."""

@@ -16,6 +16,7 @@ from drydock.runtime import Declared, DockerRuntime
 
 POLL_SECONDS = 0.5
 SHOWN_LOG_LINES = 12
+RESTARTS = 3  # of a container that ends again and again, while it is waited for
 FURNISHED = "gateway"  # what Terraform needs
 FLOWS_SERVICE = "kestra"
 
@@ -128,7 +129,7 @@ def _await_health(runtime: DockerRuntime, wanted: Sequence[Declared], complaint:
             tell("; ".join(f"{name}: {reasons[name]}" for name in pending))
             for name, each in pending.items():
                 container = containers.get(name)
-                is_dead = container is None or container.state in ("exited", "dead")
+                is_dead = container is None or container.state in ("exited", "dead") or container.restarts >= RESTARTS
                 elapsed = time.monotonic() - begun_at
                 if is_dead or elapsed > each.start_seconds:
                     raise _failure(runtime, name, "; ".join(filter(None, (reasons[name], complaint))), elapsed)
@@ -173,4 +174,5 @@ def _undo(compose: Compose, before: dict[str, Container]) -> None:
 
 def _is_new(container: Container, before: dict[str, Container]) -> bool:
     former = before.get(container.service)
-    return container.state == "running" and (former is None or former.started_at != container.started_at)
+    runs = container.state in ("running", "restarting")
+    return runs and (former is None or former.started_at != container.started_at)
