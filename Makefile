@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup doctor demo run backfill submit summary report local-up local-down local-reset local-status local-logs env check test test-full bench
+.PHONY: help setup doctor demo run backfill submit summary report local-up local-down local-reset local-status local-logs env check test test-e2e test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -27,7 +27,7 @@ setup: ## Fetch and make all that is needed, under DRYDOCK_HOME (.drydock); the 
 doctor: ## Look at machine, Docker, ports and network: what is in the way, and what mends it; sets nothing up (RUNTIME=docker|process)
 	@"$(PYTHON)" scripts/doctor.py $${RUNTIME:+"--runtime=$$RUNTIME"}
 help: ## Print this
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 ##@ The running platform
 local-up: setup ## Start the platform in Docker Compose (RUNTIME=process: as local processes); what runs is left alone
@@ -58,7 +58,9 @@ check: setup ## Lint, formatting, types, Terraform's formatting, shell syntax
 	@$(DRYDOCK) check
 test: setup ## Run the tests; no Docker needed
 	@$(DRYDOCK) test
-test-full: setup ## Run the tests, the long ones too
+test-e2e: setup ## Run the tests of the platform in Docker Compose
+	@$(DRYDOCK) test-e2e
+test-full: setup ## Run the tests, the long ones too; where there is Docker, those of Compose as well
 	@$(DRYDOCK) test --full
 bench: setup ## Measure the gateway's store, clusters and steps, the EMR API, the jobs, each beside what others do
 	@$(DRYDOCK) bench

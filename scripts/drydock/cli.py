@@ -30,6 +30,7 @@ VERBS = (
     "env",
     "check",
     "test",
+    "test-e2e",
     "bench",
     "lock-jars",
 )

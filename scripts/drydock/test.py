@@ -6,6 +6,7 @@
 | services | `workspace` | `tests/engine`, `tests/gateway`, `tests/node`, `tests/terraform`, which start a part of it |
 | parts | `workspace` | the other folders |
 | spark | `spark` | `tests/spark`, which imports pyspark |
+| e2e | `workspace` | `tests/e2e`, which brings the platform up in Docker Compose: by `drydock test-e2e` alone |
 
 Two suites run side by side, since those that start processes wait more than they compute; a third would keep steps and
 logs waiting that tests wait for. The last line counts over all: `N passed, N failed`, and `, N skipped` when there are
@@ -14,6 +15,7 @@ such.
 
 import os
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +65,10 @@ _SERVICES = ("tests/engine", "tests/gateway", "tests/node", "tests/terraform")
 SUITES = (
     Suite("platform", "workspace", _PLATFORM),
     Suite("services", "workspace", _SERVICES),
-    Suite("parts", "workspace", ("tests",), ignored=("tests/spark", *_PLATFORM, *_SERVICES)),
+    Suite("parts", "workspace", ("tests",), ignored=("tests/spark", "tests/e2e", *_PLATFORM, *_SERVICES)),
     Suite("spark", "spark", ("tests/spark",)),
 )
+E2E = Suite("e2e", "workspace", ("tests/e2e",))
 AT_ONCE = 2
 
 
@@ -87,11 +90,16 @@ class Count:
 
 def test(full: Annotated[bool, typer.Option("--full", help="The long and heavy ones too.")] = False) -> None:  # noqa: PT028
     """Run the tests. Exit codes: 0 all that ran passed; 1 some failed, or a run of pytest broke off."""
+    run_all(SUITES, full)
+
+
+def run_all(suites: Sequence[Suite], full: bool) -> None:
+    """Run these suites, count over all, and end with the exit code of `test`."""
     paths = settings.Paths()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(lambda suite: run(paths, suite, full), SUITES))
+        results = list(pool.map(lambda suite: run(paths, suite, full), suites))
     total, broken = Count(), []
-    for suite, (exit_code, count) in zip(SUITES, results, strict=True):
+    for suite, (exit_code, count) in zip(suites, results, strict=True):
         total += count
         if count.failed == 0 and exit_code not in (0, NOTHING_COLLECTED):
             broken.append(f"pytest of the suite `{suite.name}` broke off (exit code {exit_code}).")

@@ -84,6 +84,7 @@ class Platform:
 
     paths: settings.Paths
     ports: settings.Ports
+    runtime: str = PROCESS
 
     def start(self, *arguments: str, **environment: str) -> Verb:
         """Start `drydock ARGUMENTS`, with variables of its own beside the platform's."""
@@ -273,7 +274,7 @@ class Platform:
         return os.environ | {
             "DRYDOCK_HOME": str(self.paths.home),
             "DRYDOCK_PORT_OFFSET": str(self.ports.offset),
-            "RUNTIME": PROCESS,
+            "RUNTIME": self.runtime,
             "COLUMNS": "80",
         }
 

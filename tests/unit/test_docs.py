@@ -45,8 +45,8 @@ def test_the_folders_and_modules_named_exist() -> None:
 
 def test_no_target_of_the_makefile_is_named_that_does_not_exist() -> None:
     makefile = (settings.REPOSITORY / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE))
-    naming = re.compile(r"(?:`|^|\$\()make (?:-s )?([a-z][a-z-]*)|make ([a-z][a-z-]*) [A-Z]+=", re.MULTILINE)
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", makefile, re.MULTILINE))
+    naming = re.compile(r"(?:`|^|\$\()make (?:-s )?([a-z][a-z0-9-]*)|make ([a-z][a-z0-9-]*) [A-Z]+=", re.MULTILINE)
     found = ((file, match) for file in (*PAGES, *PROGRAMS) for match in naming.finditer(file.read_text()))
     named = {(str(file), match[1] or match[2]) for file, match in found}
     assert {target for _, target in named} >= {"demo", "local-up", "run"}

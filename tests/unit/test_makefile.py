@@ -13,7 +13,7 @@ from drydock import settings
 from drydock.cli import VERBS
 
 MAKEFILE = (settings.REPOSITORY / "Makefile").read_text()
-TARGETS = dict(re.findall(r"^([a-z][a-z-]*):(?!=) *(.*?) *##", MAKEFILE, re.MULTILINE))
+TARGETS = dict(re.findall(r"^([a-z][a-z0-9-]*):(?!=) *(.*?) *##", MAKEFILE, re.MULTILINE))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def recorded(tmp_path: Path):
 
 def test_make_alone_prints_every_target_and_nothing_else():
     printed = subprocess.run(["make"], cwd=settings.REPOSITORY, capture_output=True, text=True, check=True).stdout
-    assert re.findall(r"^  ([a-z-]+) ", printed, re.MULTILINE) == list(TARGETS)
+    assert re.findall(r"^  ([a-z0-9-]+) ", printed, re.MULTILINE) == list(TARGETS)
     assert re.findall(r"^\S.*", printed, re.MULTILINE) == re.findall(r"^##@ (.*)", MAKEFILE, re.MULTILINE)
 
 

@@ -1,0 +1,131 @@
+"""The platform in Docker Compose: a day through the flows, and nothing lost whatever is restarted or killed."""
+
+import json
+import os
+import signal
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import pytest
+from testcontainers.compose import ComposeContainer, DockerCompose
+
+from drydock.compose import SERVICES
+from tests.platform.platform_rig import Platform, until
+from tests.spark import oracle
+
+DAY = date(2026, 3, 7)
+ROWS = 5000
+
+
+@pytest.fixture(scope="module")
+def day(platform: Platform) -> date:
+    """A day that has run."""
+    run = platform.drydock("run", f"--date={DAY}", f"--rows={ROWS}")
+    assert run.returncode == 0, run.stdout
+    return DAY
+
+
+def test_a_day_is_what_duckdb_makes_of_its_raw_files(platform: Platform, day: date, tmp_path: Path) -> None:
+    expected = oracle.expected_tables({day: platform.raw_files(day, tmp_path)}, day)
+    assert oracle.all_differences(expected, {table: platform.rows(table, day) for table in expected}) == []
+    assert platform.clusters() == []
+
+
+def test_everything_is_healthy_and_published_on_loopback_alone(platform: Platform, containers: DockerCompose) -> None:
+    status = platform.drydock("local-status")
+    assert status.returncode == 0, status.stdout
+    found = containers.get_containers()
+    assert sorted(each.Service for each in found) == sorted(SERVICES)
+    assert {each.Health for each in found} == {"healthy"}
+    published = {each.URL for container in found for each in container.Publishers if each.PublishedPort}
+    assert published == {"127.0.0.1"}
+
+
+def test_a_second_up_changes_nothing(platform: Platform, containers: DockerCompose) -> None:
+    before = {each.Service: (each.ID, started_at(each)) for each in containers.get_containers()}
+    up = platform.drydock("local-up")
+    assert up.returncode == 0, up.stdout
+    assert "The platform was up already, and is healthy: nothing to do." in up.stdout
+    assert {each.Service: (each.ID, started_at(each)) for each in containers.get_containers()} == before
+
+
+def test_containers_run_as_nobody_special_and_tell_no_secret(platform: Platform, containers: DockerCompose) -> None:
+    secrets = [
+        file.read_text().strip()
+        for file in platform.paths.secrets.iterdir()
+        if file.suffix in (".secret", ".password", ".token")
+    ]
+    secrets.append(json.loads((platform.paths.secrets / "operator.json").read_text())["secret_access_key"])
+    for each in containers.get_containers():
+        inspected = subprocess.run(
+            ["docker", "inspect", str(each.ID)], capture_output=True, text=True, check=True
+        ).stdout
+        assert [secret for secret in secrets if secret in inspected] == [], each.Service
+        host = json.loads(inspected)[0]["HostConfig"]
+        assert "ALL" in host["CapDrop"], each.Service
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], each.Service
+        assert host["Memory"] > 0, each.Service
+        if each.Service != "postgres":  # whose entry point becomes another user
+            assert containers.exec_in_container(["id", "-u"], each.Service)[0].strip() == "10001", each.Service
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_killed_and_finds_everything_again(
+    platform: Platform, containers: DockerCompose, day: date, service: str
+) -> None:
+    before = held(platform, day)
+    container = containers.get_container(service)
+    began = started_at(container)
+    os.kill(process_of(container), signal.SIGKILL)
+    until(lambda: started_at(containers.get_container(service)) != began, f"{service} to be started again")
+    until(lambda: containers.get_container(service).Health == "healthy", f"{service} to be healthy")
+    until(lambda: platform.drydock("local-status").returncode == 0, "all to be healthy")
+    assert held(platform, day) == before
+
+
+def test_down_and_up_lose_nothing(platform: Platform, day: date) -> None:
+    before = held(platform, day)
+    down = platform.drydock("local-down")
+    assert down.returncode == 0, down.stdout
+    up = platform.drydock("local-up")
+    assert up.returncode == 0, up.stdout
+    assert "Terraform:" not in up.stdout
+    assert held(platform, day) == before
+
+
+def held(platform: Platform, day: date) -> dict[str, object]:
+    """What gateway, control plane and Kestra know."""
+    s3, emr = platform.client("s3"), platform.client("emr")
+    clusters = [each for page in emr.get_paginator("list_clusters").paginate() for each in page["Clusters"]]
+    buckets = [
+        bucket["Name"] for bucket in s3.list_buckets()["Buckets"] if not bucket["Name"].startswith("drydock-health")
+    ]
+    return {
+        "objects": {
+            (bucket, entry["Key"], entry["ETag"])
+            for bucket in buckets
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+            for entry in page.get("Contents", ())
+        },
+        "roles": sorted(role["Arn"] for role in platform.client("iam").list_roles()["Roles"]),
+        "vpcs": sorted(vpc["VpcId"] for vpc in platform.client("ec2").describe_vpcs()["Vpcs"]),
+        "clusters": sorted((each["Id"], each["Status"]["State"]) for each in clusters),
+        "tables": {table: len(platform.rows(table, day)) for table in ("daily_trends", "cost_analysis")},
+    }
+
+
+def started_at(container: ComposeContainer) -> str:
+    return inspected(container, "{{.State.StartedAt}}")
+
+
+def process_of(container: ComposeContainer) -> int:
+    """The service's own process: the child of the container's init, where it has one."""
+    first = int(inspected(container, "{{.State.Pid}}"))
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return int(children[0]) if children and inspected(container, "{{.HostConfig.Init}}") == "true" else first
+
+
+def inspected(container: ComposeContainer, template: str) -> str:
+    command = ["docker", "inspect", "--format", template, str(container.ID)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
