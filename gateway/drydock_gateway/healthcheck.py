@@ -16,7 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-BUCKET_PREFIX = "drydock-health-"  # of the buckets that this makes and removes; scripts/drydock/health.py as well
+PROBE_BUCKET_PREFIX = "drydock-health-"
+"""Of the buckets that a look at the gateway's health makes and removes; scripts/drydock/health.py does so, too."""
+
 TIMEOUT_SECONDS = 5
 
 
@@ -45,7 +47,7 @@ def check(url: str, key: dict[str, str]) -> None:
             s3={"addressing_style": "path"},
         ),
     )
-    name, body = f"{BUCKET_PREFIX}{uuid.uuid4().hex}", uuid.uuid4().bytes
+    name, body = f"{PROBE_BUCKET_PREFIX}{uuid.uuid4().hex}", uuid.uuid4().bytes
     s3.create_bucket(Bucket=name)
     try:
         s3.put_object(Bucket=name, Key="probe", Body=body)

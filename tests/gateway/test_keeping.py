@@ -130,6 +130,15 @@ def test_damaged_records_are_set_aside_and_named_and_the_rest_comes_back(life: L
     assert "ERROR" not in life.log
 
 
+def test_what_a_look_at_its_health_has_left_is_gone_after_a_start(life: Life) -> None:
+    s3 = life.gateway.client("s3")
+    s3.create_bucket(Bucket="drydock-health-0123")
+    s3.put_object(Bucket="drydock-health-0123", Key="probe", Body=b"p")
+    s3.create_bucket(Bucket="kept")
+    life.begin_again()
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["kept"]
+
+
 def cut(file: Path, records: dict[bytes, int]) -> bool:
     """Cut a record whose bytes are one of `records` to so many bytes; whether it was one."""
     whole = file.read_bytes()

@@ -15,6 +15,7 @@ from localstack.services.s3.provider import S3Provider
 from localstack.services.s3.utils import get_canned_acl, get_owner_for_account_id, get_unique_key_id
 
 from drydock_gateway.errors import Superseded
+from drydock_gateway.healthcheck import PROBE_BUCKET_PREFIX
 from drydock_gateway.store.buckets import BucketFolder
 from drydock_gateway.store.contents import Contents
 from drydock_gateway.store.documents import (
@@ -66,7 +67,10 @@ class DurableS3Provider(S3Provider):
         s3_provider.S3Bucket = self._new_bucket
         s3_provider.VersionedKeyStore = VersionedKeys
         for directory in sorted(folder.buckets.iterdir()):
-            self._restore(directory.name)
+            if directory.name.startswith(PROBE_BUCKET_PREFIX):  # a look at its health ended with the gateway
+                folder.drop_directory(directory)
+            else:
+                self._restore(directory.name)
 
     def save(self, operation: str, request: dict[str, Any], answer: dict[str, Any]) -> None:
         """Put on disk what an operation that has just succeeded changed beyond what is written through."""
@@ -78,8 +82,10 @@ class DurableS3Provider(S3Provider):
         tags = store.TAGS.tags
         bucket = self.get_store(store.global_bucket_map[name], AWS_REGION_US_EAST_1).buckets[name]
         if operation not in OBJECT_WRITES | OBJECT_CHANGES:
-            with folder.rewriting:
-                folder.write_configuration(describe_bucket(bucket, tags.get(bucket.bucket_arn, {})))
+            own_tags = tags.get(bucket.bucket_arn, {})
+            if own_tags or operation != "CreateBucket":  # which has written all but tags
+                with folder.rewriting:
+                    folder.write_configuration(describe_bucket(bucket, own_tags))
             return
         version = (answer.get("VersionId") or request.get("VersionId"),) if bucket.versioning_status else ()
         s3_object = bucket.objects.get(key, *version)
