@@ -15,7 +15,8 @@ def test_a_flow_runs_its_command_and_gives_its_outputs(client: Kestra):
     ended = client.run(NAMESPACE, "say", {"word": "ahoy"})
     assert ended["state"]["current"] == "SUCCESS"
     assert client.outputs(ended["id"]) == {"word": "ahoy"}
-    assert [line["message"] for line in client.logs(ended["id"]) if line["taskId"] == "say"] == ["ahoy there"]
+    logs = wait_for(lambda: client.logs(ended["id"], "say"), "what the task said, which comes some moments later")
+    assert [line["message"] for line in logs] == ["ahoy there"]
 
 
 def test_labels_and_filters_find_an_execution_again(client: Kestra):

@@ -57,7 +57,8 @@ class TestConfig:
     @pytest.mark.parametrize(
         ("name", "value", "part"),
         [
-            ("NODE_NAME", "", "NODE_NAME is not set"),
+            ("NODE_HOST", "no-such-host.invalid", "NODE_HOST is 'no-such-host.invalid', which is no address"),
+            ("EMR_URL", "", "EMR_URL is not set"),
             ("NODE_RPC_PORT", "http", "NODE_RPC_PORT is 'http', expected a port number"),
             ("NODE_RPC_PORT", "65536", "expected a port number from 1 to 65535"),
             ("JAVA_HOME", "/no/such/java", "JAVA_HOME is /no/such/java, which does not exist"),
@@ -68,6 +69,18 @@ class TestConfig:
     def test_what_is_wrong_is_named(self, variables: dict[str, str], name: str, value: str, part: str) -> None:
         with pytest.raises(ConfigurationError, match=part.replace("(", "\\(")):
             Config.from_environment({**variables, name: value})
+
+    def test_a_name_is_looked_up_and_a_page_on_every_address_is_found_on_loopback(
+        self, variables: dict[str, str]
+    ) -> None:
+        config = Config.from_environment({**variables, "NODE_HOST": "localhost", "NODE_UI_HOST": "0.0.0.0"})
+        assert (config.host, config.ui_url) == ("127.0.0.1", f"http://127.0.0.1:{config.ui_port}")
+
+    def test_a_node_without_a_name_has_its_machine_s(
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("socket.gethostname", lambda: "machine-7")
+        assert Config.from_environment({**variables, "NODE_NAME": ""}).name == "machine-7"
 
     def test_a_secret_that_others_can_read_is_refused(self, variables: dict[str, str]) -> None:
         Path(variables["SPARK_SECRET_FILE"]).chmod(0o644)

@@ -1,6 +1,7 @@
 """Each stage of a day broken in turn: exit code, a sentence, no cluster alive, no process of a step left."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,7 +169,10 @@ def test_ctrl_c_while_the_platform_comes_up(place: Platform) -> None:
 
 def test_a_terraform_that_fails(place: Platform, tmp_path: Path) -> None:
     terraform = tmp_path / "terraform"
-    terraform.write_text("#!/bin/sh\necho 'Error: the provider is seasick' >&2\nexit 1\n")
+    real = shutil.which("terraform")
+    terraform.write_text(
+        f'#!/bin/sh\n[ "$1" = version ] && exec {real} "$@"\necho \'Error: the provider is seasick\' >&2\nexit 1\n'
+    )
     terraform.chmod(0o755)
     verb = place.start("demo", f"--date={DAY}", "--rows=1000", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert verb.end() == 1, verb.text

@@ -193,6 +193,7 @@ def test_down_ends_a_running_step_and_what_it_started(drydock, home):
 
 def test_what_the_gateway_was_given_is_there_after_down_and_up(drydock, home):
     paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
+    assert drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET)).returncode == 0
     s3 = aws.operator_client("s3", paths, ports)
     s3.put_object(Bucket=terraform.INPUT_BUCKET, Key="mine", Body=b"kept")
     before = s3.list_object_versions(Bucket=terraform.STATE_BUCKET)["Versions"]

@@ -67,7 +67,7 @@ def before_set_up(paths: settings.Paths, runtime: str, callers_aws: Mapping[str,
 def quick(paths: settings.Paths, runtime: str) -> list[Finding]:
     """What has to be known before anything is started: no network is asked, Docker only where it is the runtime."""
     checks = [
-        Check("Machine", "DRYDOCK_HOME", partial(machine.home, paths)),
+        Check("Machine", "DRYDOCK_HOME", partial(machine.writable_home, paths)),
         Check("Machine", "disk", partial(machine.disk, paths, settings.UP_MEGABYTES)),
         Check("Machine", "Terraform", partial(machine.terraform_noted, paths)),
         Check("Machine", "memory", partial(_occupied, "memory", paths), Status.WARNING),

@@ -145,15 +145,21 @@ def processors() -> Iterator[Finding]:
 
 def home(paths: settings.Paths) -> Iterator[Finding]:
     """Whether `DRYDOCK_HOME`, there or not, is a folder in which everything can be made."""
-    folder, existing = paths.home, _existing(paths.home)
-    elsewhere = "Set DRYDOCK_HOME to a folder of your own."
-    if any(character.isspace() for character in str(folder)):
+    if any(character.isspace() for character in str(paths.home)):
         yield failure(
             "DRYDOCK_HOME",
-            f"`{folder}` has a space in it, which Spark's own scripts do not survive.",
+            f"`{paths.home}` has a space in it, which Spark's own scripts do not survive.",
             "Set DRYDOCK_HOME to a folder without one, or move the checkout.",
         )
-    elif not existing.is_dir():
+    else:
+        yield from writable_home(paths)
+
+
+def writable_home(paths: settings.Paths) -> Iterator[Finding]:
+    """Whether `DRYDOCK_HOME`, there or not, can be written to: all that matters to a toolchain that lies elsewhere."""
+    folder, existing = paths.home, _existing(paths.home)
+    elsewhere = "Set DRYDOCK_HOME to a folder of your own."
+    if not existing.is_dir():
         yield failure("DRYDOCK_HOME", f"`{folder}` cannot be made: `{existing}` is no folder.", elsewhere)
     elif not os.access(existing, os.W_OK | os.X_OK):
         found = "is not writable" if existing == folder else f"cannot be made: `{existing}` is not writable"
