@@ -16,6 +16,7 @@ from drydock.runtime import Declared, DockerRuntime
 
 POLL_SECONDS = 0.5
 SHOWN_LOG_LINES = 12
+SPARE = "spark-spare"  # machines beyond the first three
 RESTARTS = 3  # of a container that ends again and again, while it is waited for
 FURNISHED = "gateway"  # what Terraform needs
 FLOWS_SERVICE = "kestra"
@@ -33,16 +34,18 @@ def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callab
     _require_free(own_ports, before)
     _build(compose)
     declared = {each.name: each for each in runtime.declared()}
+    spare = [SPARE] if settings.node_count() > settings.FIRST_NODES else []
+
+    def start(names: Sequence[str], unwatched: Sequence[str] = ()) -> None:
+        complaint = _start(compose, [*names, *unwatched])
+        _await_health(runtime, [declared[name] for name in names], complaint)
+
     try:
-        for names, then in (
-            ([FURNISHED], meanwhile),
-            ([name for name in SERVICES if name != FLOWS_SERVICE], None),
-            (list(SERVICES), lambda: register_flows(paths, own_ports)),
-        ):
-            complaint = _start(compose, names)
-            _await_health(runtime, [declared[name] for name in names], complaint)
-            if then is not None:
-                then()
+        start([FURNISHED])
+        meanwhile()
+        start([name for name in SERVICES if name != FLOWS_SERVICE], spare)
+        start(SERVICES)
+        register_flows(paths, own_ports)
     except BaseException:
         with interrupts.uninterrupted():
             _undo(compose, before)
@@ -56,16 +59,12 @@ def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
 
     Raises DrydockError with Kestra's reason for each that it refuses.
     """
-    sources = [file.read_text() for file in sorted(paths.flows.glob("*.yaml"))]
+    sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
     with executions.client(paths, own_ports) as kestra:
-        refused = [
-            f"{file.name}: {reason}"
-            for file, source in zip(sorted(paths.flows.glob("*.yaml")), sources, strict=True)
-            if (reason := kestra.validate(source))
-        ]
-        if refused:
-            raise DrydockError("Kestra refuses flows:\n" + "\n".join(f"    {each}" for each in refused))
-        changed = sum(kestra.register(source) for source in sources)
+        reasons = {name: kestra.validate(source) for name, source in sources.items()}
+        if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:
+            raise DrydockError("\n".join(["Kestra refuses flows:", *refused]))
+        changed = sum(kestra.register(source) for source in sources.values())
     if changed:
         output.done(f"Flows: {changed} of {len(sources)} registered anew")
     return changed
@@ -121,6 +120,7 @@ def _start(compose: Compose, names: Sequence[str]) -> str:
 def _await_health(runtime: DockerRuntime, wanted: Sequence[Declared], complaint: str) -> None:
     begun_at = time.monotonic()
     pending = {each.name: each for each in wanted}
+    restarts = {name: container.restarts for name, container in runtime.compose.containers().items()}
     with output.stage(f"Waiting for {', '.join(pending)}") as tell:
         while pending:
             containers = runtime.compose.containers()
@@ -129,9 +129,8 @@ def _await_health(runtime: DockerRuntime, wanted: Sequence[Declared], complaint:
             tell("; ".join(f"{name}: {reasons[name]}" for name in pending))
             for name, each in pending.items():
                 container = containers.get(name)
-                is_dead = container is None or container.state in ("exited", "dead") or container.restarts >= RESTARTS
                 elapsed = time.monotonic() - begun_at
-                if is_dead or elapsed > each.start_seconds:
+                if _is_dead(container, restarts.get(name, 0)) or elapsed > each.start_seconds:
                     raise _failure(runtime, name, "; ".join(filter(None, (reasons[name], complaint))), elapsed)
             if pending:
                 time.sleep(POLL_SECONDS)
@@ -165,11 +164,17 @@ def _failure(runtime: DockerRuntime, name: str, reason: str, elapsed: float) -> 
 
 
 def _undo(compose: Compose, before: dict[str, Container]) -> None:
-    started = [name for name, container in compose.containers().items() if _is_new(container, before)]
-    if started:
-        output.warn(f"Stopping what this command had started: {', '.join(started)}.")
-        with suppress(ComposeFailed):
+    with suppress(SetupError):  # Docker is gone: why this is undone is what has to be told
+        started = [name for name, container in compose.containers().items() if _is_new(container, before)]
+        if started:
+            output.warn(f"Stopping what this command had started: {', '.join(started)}.")
             compose.run("stop", *started)
+
+
+def _is_dead(container: Container | None, restarts_before: int) -> bool:
+    if container is None or container.state in ("exited", "dead"):
+        return True
+    return container.restarts - restarts_before >= RESTARTS
 
 
 def _is_new(container: Container, before: dict[str, Container]) -> bool:

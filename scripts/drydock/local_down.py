@@ -2,7 +2,7 @@
 
 from drydock import interrupts, lock, output, runtime, services, settings, teardown
 from drydock.runtime import RuntimeOption
-from drydock.settings import DOCKER, PROCESS
+from drydock.settings import DOCKER
 
 
 def local_down(runtime_name: RuntimeOption = "") -> None:
@@ -15,7 +15,7 @@ def local_down(runtime_name: RuntimeOption = "") -> None:
         output.stage("Ending the platform"),
         interrupts.uninterrupted(),
     ):
-        ended = end(paths, ports, runtime.chosen(runtime_name, PROCESS))
+        ended = end(paths, ports, runtime.chosen(runtime_name, settings.last_runtime()))
     if not ended:
         output.done("The platform does not run: nothing to end.")
         return

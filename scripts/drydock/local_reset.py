@@ -10,7 +10,7 @@ import typer
 from drydock import interrupts, local_down, lock, output, runtime, settings, terraform
 from drydock.errors import UsageError
 from drydock.runtime import RuntimeOption
-from drydock.settings import DOCKER, PROCESS
+from drydock.settings import DOCKER
 
 CONFIRMED = "yes"
 
@@ -24,7 +24,7 @@ def local_reset(
         raise UsageError(f"CONFIRM is `{confirm}`, expected `{CONFIRMED}`.")
     paths, ports = settings.Paths(), settings.Ports()
     with lock.exclusive(paths, "local-reset"), interrupts.interruptible():
-        which = runtime.chosen(runtime_name, PROCESS)
+        which = runtime.chosen(runtime_name, settings.last_runtime())
         compose = runtime.DockerRuntime(paths, ports).compose if which == DOCKER else None
         doomed = [path for path in _data(paths, which) if path.exists()]
         what = f"the volumes of the Compose project {compose.project}" if compose else _megabytes(doomed)

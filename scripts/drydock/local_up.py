@@ -41,6 +41,7 @@ def bring_up(runtime_name: str) -> None:
         for folder in (paths.data, paths.logs, paths.event_logs, paths.home / "nodes"):
             folder.mkdir(mode=0o700, exist_ok=True)
         secrets.ensure(paths)
+        (paths.run / "last-runtime").write_text(f"{runtime_name}\n")
         furnished: list[bool] = []
 
         def meanwhile() -> None:
@@ -122,8 +123,6 @@ def _described(paths: settings.Paths) -> str:
 
 def _note_platform(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
     file = paths.run / "platform.json"
-    if file.exists():
-        return
     note = {
         "runtime": runtime_name,
         "port_offset": ports.offset,

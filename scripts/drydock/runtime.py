@@ -68,8 +68,9 @@ def chosen(asked: str, default: str) -> str:
 
 
 def of(paths: settings.Paths, ports: settings.Ports, asked: str = "") -> Runtime:
-    """The running platform's, or the one that is asked for."""
-    return DockerRuntime(paths, ports) if chosen(asked, PROCESS) == DOCKER else ProcessRuntime(paths, ports)
+    """The one that is asked for, else the running platform's, else that of the last one."""
+    is_docker = chosen(asked, settings.last_runtime()) == DOCKER
+    return DockerRuntime(paths, ports) if is_docker else ProcessRuntime(paths, ports)
 
 
 class ProcessRuntime:

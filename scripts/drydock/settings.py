@@ -227,6 +227,14 @@ def running_platform() -> dict[str, Any]:
     return noted
 
 
+def last_runtime() -> str:
+    """The runtime that was brought up last, whether it runs now or not; processes where none ever was."""
+    try:
+        return (home() / "run" / "last-runtime").read_text().strip()
+    except FileNotFoundError:
+        return PROCESS
+
+
 def _port_offset() -> int:
     text = os.environ.get("DRYDOCK_PORT_OFFSET")
     if not text:

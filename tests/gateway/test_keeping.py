@@ -246,7 +246,7 @@ def fill(gateway: Gateway) -> Credentials:
         Bucket="plain",
         Key="a/b c/ü€😀",
         Body=b"first",
-        Metadata={"who": "me"},
+        Metadata={"who": "me", "$time": "no time of ours"},
         ContentType="text/csv",
         CacheControl="no-store",
         Expires=datetime(2030, 1, 2, tzinfo=UTC),

@@ -19,6 +19,7 @@ class BucketFolder:
         self._folder = folder
         self._root = folder.buckets / name
         self.lock = threading.RLock()
+        self.is_dropped = False
         self.rewriting = threading.Lock()  # for whoever replaces a record's document: one after the other
 
     def create(self) -> None:
@@ -26,7 +27,19 @@ class BucketFolder:
             directory.mkdir(parents=True, exist_ok=True)
 
     def drop(self) -> None:
-        self._folder.drop_directory(self._root)
+        """Remove it. Whoever still writes to it, and has been told of no bucket that takes its place, gets
+        FileNotFoundError from `require`."""
+        with self.lock:
+            self.is_dropped = True
+            self._folder.drop_directory(self._root)
+
+    def require(self) -> None:
+        """Raises FileNotFoundError when it was dropped; another folder may bear its name by now."""
+        if self.is_dropped:
+            raise FileNotFoundError(self._root)
+
+    def is_empty(self) -> bool:
+        return not any(self._objects.iterdir()) and not any(self._uploads.iterdir())
 
     @property
     def configuration(self) -> Path:
@@ -58,8 +71,10 @@ class BucketFolder:
         draft = self.draft()
         try:
             self.seal(draft, document)
-            self.upload(upload_id).mkdir()
-            draft.publish(self.upload(upload_id) / "upload")
+            with self.lock:
+                self.require()
+                self.upload(upload_id).mkdir()
+                draft.publish(self.upload(upload_id) / "upload")
         finally:
             draft.discard()
 

@@ -7,6 +7,7 @@ attributes to tell. The names are LocalStack's (`localstack.services.s3.models`)
 from typing import TypeAlias
 
 from localstack.aws.api.s3 import BucketCannedACL, Owner
+from localstack.services.s3.constants import DEFAULT_BUCKET_ENCRYPTION
 from localstack.services.s3.models import S3Bucket, S3DeleteMarker, S3Multipart, S3Object, S3Part
 from localstack.services.s3.utils import get_canned_acl
 
@@ -30,6 +31,8 @@ def restore_bucket(document: Document) -> tuple[S3Bucket, dict[str, str]]:
     account, region, owner = document["bucket_account_id"], document["bucket_region"], document["owner"]
     bucket = S3Bucket(document["name"], account_id=account, bucket_region=region, owner=owner)
     vars(bucket).update(document)
+    if bucket.encryption_rule == DEFAULT_BUCKET_ENCRYPTION:
+        bucket.encryption_rule = DEFAULT_BUCKET_ENCRYPTION  # LocalStack asks whether it is this very one
     return bucket, tags
 
 

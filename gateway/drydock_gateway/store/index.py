@@ -6,6 +6,7 @@ finds the one that memory tells of.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,15 @@ class Keys(KeyStore):
         super().__init__()
         self.folder = folder
         self.objects = objects
+        self.successor: VersionedKeys | None = None  # once the bucket has versions
 
     def set(self, object_key: str, s3_object: S3Object) -> None:
         def remember() -> None:
-            self._store[object_key] = s3_object
+            if self.successor is None:
+                self._store[object_key] = s3_object
+            else:
+                s3_object.version_id = "null"
+                self.successor.remember(s3_object)
 
         _enter(self, s3_object, remember)
 
@@ -60,10 +66,11 @@ class VersionedKeys(VersionedKeyStore):
             for s3_object in keystore.values():
                 s3_object.version_id = "null"  # its record has that name already
                 versioned._store[s3_object.key]["null"] = s3_object
+            keystore.successor = versioned
         return versioned
 
     def set(self, object_key: str, s3_object: Version) -> None:
-        _enter(self, s3_object, lambda: self._remember(s3_object))
+        _enter(self, s3_object, lambda: self.remember(s3_object))
 
     def pop(self, object_key: str, version_id: str | None = None, default: Any = None) -> Version | None:
         with self.folder.lock:
@@ -73,12 +80,15 @@ class VersionedKeys(VersionedKeyStore):
     def adopt(self, versions: Iterable[Version]) -> None:
         """Take what is on disk already."""
         for version in sorted(versions, key=lambda each: each.internal_last_modified):
-            self._remember(version)
+            self.remember(version)
 
-    def _remember(self, version: Version) -> None:
-        # LocalStack leaves a null version that is written again at its old place, and takes an older one for current.
-        self._store[version.key].pop(version.version_id, None)
-        super().set(version.key, version)
+    def remember(self, version: Version) -> None:
+        """Make it the current one. LocalStack leaves a null version that is written again at its old place, and takes
+        an older one for current."""
+        others = {id_: each for id_, each in self._store.get(version.key, {}).items() if id_ != version.version_id}
+        for each in others.values():
+            each.is_current = False
+        self._store[version.key] = {**others, version.version_id: version}
 
 
 class Uploads(dict[str, S3Multipart]):
@@ -121,8 +131,8 @@ class Parts(dict[int, S3Part]):
             raise NoSuchUpload("The upload was aborted or completed meanwhile.", UploadId=self._upload_id) from error
 
 
-def rewrite(keys: Keys | VersionedKeys, s3_object: S3Object, tags: dict[str, str]) -> None:
-    """Put what memory knows of an object, and its tags, in place of its record's document."""
+def rewrite(keys: Keys | VersionedKeys, s3_object: S3Object, tags: Callable[[], dict[str, str]]) -> None:
+    """Put what memory knows of an object, and its tags as they are then, in place of its record's document."""
     folder = keys.folder
     with folder.rewriting:
         draft = folder.draft()
@@ -130,10 +140,10 @@ def rewrite(keys: Keys | VersionedKeys, s3_object: S3Object, tags: dict[str, str
             record = folder.object_record(s3_object.key, s3_object.version_id)
             with folder.lock:
                 source = open_record(record, s3_object)
-            while data := source.read_at(COPIED_BYTES, draft.size):
-                draft.append(data)
-            source.close()
-            draft.seal(keys.objects.describe(s3_object, tags), s3_object.internal_last_modified)
+            with closing(source):
+                while data := source.read_at(COPIED_BYTES, draft.size):
+                    draft.append(data)
+            draft.seal(keys.objects.describe(s3_object, tags()), s3_object.internal_last_modified)
             with folder.lock:
                 open_record(record, s3_object).close()
                 draft.publish(record)
@@ -157,8 +167,9 @@ def _publish(
     """Publish the draft that hangs on `owner`; a delete marker's record has no bytes."""
     draft = folder.draft() if isinstance(owner, S3DeleteMarker) else take_draft(owner)
     try:
-        owner.internal_last_modified = folder.seal(draft, document)
         with folder.lock:
+            folder.require()
+            owner.internal_last_modified = folder.seal(draft, document)  # in the order in which memory gets them
             draft.publish(record)
             remember()
     finally:

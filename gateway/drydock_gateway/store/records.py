@@ -54,7 +54,7 @@ class Draft:
 
     def seal(self, document: Document, sequence: int) -> None:
         """Complete the record; nothing can be appended any more."""
-        encoded = json.dumps(document, separators=(",", ":"), default=_encode).encode()
+        encoded = json.dumps(_encode(document), separators=(",", ":")).encode()
         footer = Footer(self.size, sequence, len(encoded), zlib.crc32(encoded))
         size = self.size
         self.append(encoded + FOOTER.pack(MAGIC, *footer))
@@ -149,10 +149,18 @@ def _read_tail(descriptor: int, count: int) -> tuple[Footer, bytes]:
 
 
 def _encode(value: object) -> object:
+    """A time is told by a name of its own; a name that begins as that does, such as a user's metadata may have, gets
+    another dollar sign."""
     if isinstance(value, datetime):
         return {"$time": value.isoformat()}
-    raise TypeError(f"{type(value).__name__} has no place in a record's document")
+    if isinstance(value, dict):
+        return {f"${name}" if str(name).startswith("$") else name: _encode(each) for name, each in value.items()}
+    return [_encode(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _decode(document: Document) -> object:
-    return datetime.fromisoformat(document["$time"]) if "$time" in document else document
+    if "$time" in document:
+        return datetime.fromisoformat(document["$time"])
+    if any(name.startswith("$") for name in document):
+        return {name.removeprefix("$"): value for name, value in document.items()}
+    return document

@@ -6,8 +6,8 @@ from threading import Lock, RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from localstack.aws.api import RequestContext
-from localstack.aws.api.s3 import BucketCannedACL, NoSuchBucket
+from localstack.aws.api import CommonServiceException, RequestContext
+from localstack.aws.api.s3 import BucketCannedACL, InvalidPart, NoSuchBucket
 from localstack.constants import AWS_REGION_US_EAST_1
 from localstack.services.s3 import provider as s3_provider
 from localstack.services.s3.models import S3Bucket, S3Object, s3_stores
@@ -51,6 +51,8 @@ WRITTEN_THROUGH = {
     "DeleteBucket",
 }
 
+TRIES = 100  # of whoever finds an object and then another one, or none, in its place
+
 LOG = logging.getLogger(__name__)
 
 
@@ -74,7 +76,7 @@ class DurableS3Provider(S3Provider):
 
     def save(self, operation: str, request: dict[str, Any], answer: dict[str, Any]) -> None:
         """Put on disk what an operation that has just succeeded changed beyond what is written through."""
-        name, key = request.get("Bucket"), request.get("Key")
+        name, key = request.get("Bucket", ""), request.get("Key", "")
         if operation in WRITTEN_THROUGH or name not in self._folders:
             return
         folder = self._folders[name]
@@ -82,26 +84,33 @@ class DurableS3Provider(S3Provider):
         tags = store.TAGS.tags
         bucket = self.get_store(store.global_bucket_map[name], AWS_REGION_US_EAST_1).buckets[name]
         if operation not in OBJECT_WRITES | OBJECT_CHANGES:
-            own_tags = tags.get(bucket.bucket_arn, {})
-            if own_tags or operation != "CreateBucket":  # which has written all but tags
+            if operation != "CreateBucket" or bucket.bucket_arn in tags:  # it has written all but tags
                 with folder.rewriting:
-                    folder.write_configuration(describe_bucket(bucket, own_tags))
+                    folder.write_configuration(describe_bucket(bucket, tags.get(bucket.bucket_arn, {})))
             return
-        version = (answer.get("VersionId") or request.get("VersionId"),) if bucket.versioning_status else ()
-        s3_object = bucket.objects.get(key, *version)
-        if isinstance(s3_object, S3Object):
-            own_tags = tags.get(get_unique_key_id(name, key, s3_object.version_id))
-            if own_tags or operation in OBJECT_CHANGES:
-                rewrite(bucket.objects, s3_object, own_tags or {})
+        with self._preconditions_locks[name][key]:  # whoever overwrites it has set its tags as well, or not begun
+            version = (answer.get("VersionId") or request.get("VersionId"),) if bucket.versioning_status else ()
+            s3_object = bucket.objects.get(key, *version)
+            if isinstance(s3_object, S3Object):
+                id_ = get_unique_key_id(name, key, s3_object.version_id)
+                if tags.get(id_) or operation in OBJECT_CHANGES:
+                    rewrite(bucket.objects, s3_object, lambda: tags.get(id_) or {})
 
     def create_bucket(self, context: RequestContext, request: Any) -> Any:
         with self._creating:  # LocalStack looks whether it exists, and makes it afterwards
             return super().create_bucket(context, request)
 
     def delete_bucket(self, context: RequestContext, bucket: str, **parameters: Any) -> None:
-        with self._creating:
+        folder = self._folder_of(bucket)
+        with self._creating, folder.lock:  # what is written to it meanwhile is refused, or keeps it from being deleted
+            store, s3_bucket = self._get_cross_account_bucket(context, bucket)
             super().delete_bucket(context, bucket, **parameters)
+            store.TAGS.tags.pop(s3_bucket.bucket_arn, None)
             self._folders.pop(bucket).drop()
+
+    def put_bucket_versioning(self, context: RequestContext, bucket: str, *arguments: Any, **parameters: Any) -> None:
+        with self._folder_of(bucket).lock:  # for what is written meanwhile to find the keys that have versions
+            super().put_bucket_versioning(context, bucket, *arguments, **parameters)
 
     def put_object(self, context: RequestContext, request: Any) -> Any:
         with self._preconditions_locks[request["Bucket"]][request["Key"]]:  # also where versioning is suspended
@@ -109,13 +118,21 @@ class DurableS3Provider(S3Provider):
 
     def complete_multipart_upload(self, context: RequestContext, bucket: str, key: str, **parameters: Any) -> Any:
         with self._preconditions_locks[bucket][key]:  # LocalStack checks If-None-Match, then copies the parts
-            return super().complete_multipart_upload(context, bucket, key, **parameters)
+            try:
+                return super().complete_multipart_upload(context, bucket, key, **parameters)
+            except Superseded as error:
+                raise InvalidPart("A part was uploaded anew meanwhile.", UploadId=parameters["upload_id"]) from error
+
+    def abort_multipart_upload(self, context: RequestContext, bucket: str, key: str, **parameters: Any) -> Any:
+        with self._preconditions_locks[bucket][key]:  # before it is completed, or after that
+            return super().abort_multipart_upload(context, bucket, key, **parameters)
 
     def get_object(self, context: RequestContext, request: Any) -> Any:
         return _until_it_holds(lambda: super(DurableS3Provider, self).get_object(context, request))
 
     def copy_object(self, context: RequestContext, request: Any) -> Any:
-        return _until_it_holds(lambda: super(DurableS3Provider, self).copy_object(context, request))
+        with self._preconditions_locks[request["Bucket"]][request["Key"]]:
+            return _until_it_holds(lambda: super(DurableS3Provider, self).copy_object(context, request))
 
     def upload_part_copy(self, context: RequestContext, request: Any) -> Any:
         return _until_it_holds(lambda: super(DurableS3Provider, self).upload_part_copy(context, request))
@@ -139,6 +156,9 @@ class DurableS3Provider(S3Provider):
     def _restore(self, name: str) -> None:
         folder = BucketFolder(self._folder, name)
         folder.create()
+        if not folder.configuration.exists() and folder.is_empty():
+            folder.drop()  # whoever asked for it was not told that it is there
+            return
         document = folder.read_configuration()
         bucket, bucket_tags = restore_bucket(document) if document else (self._lost_bucket(name, folder), {})
         store = s3_stores[bucket.bucket_account_id][bucket.bucket_region]
@@ -157,7 +177,12 @@ class DurableS3Provider(S3Provider):
                     store.TAGS.tags[get_unique_key_id(name, version.key, version.version_id)] = tags
                 yield version
 
-        bucket.objects.adopt(versions())
+        found = list(versions())
+        if not bucket.versioning_status and any(version.version_id != "null" for version in found):
+            bucket.versioning_status = "Enabled"  # was answered, or seen by others, before it was written down
+            folder.write_configuration(describe_bucket(bucket, bucket_tags))
+            objects = _attach(bucket, folder)
+        bucket.objects.adopt(found)
         for document, parts in folder.read_uploads():
             restored = (restore_part(part, footer.body_bytes, footer.sequence) for part, footer in parts)
             bucket.multiparts.adopt(restore_upload(document, objects), {part.part_number: part for part in restored})
@@ -168,8 +193,6 @@ class DurableS3Provider(S3Provider):
         owner = get_owner_for_account_id(self._account_id)
         acl = get_canned_acl(BucketCannedACL.private, owner=owner)
         bucket = S3Bucket(name, account_id=self._account_id, bucket_region=AWS_REGION_US_EAST_1, owner=owner, acl=acl)
-        if any(document["version"] != "null" for document, _ in folder.read_objects()):
-            bucket.versioning_status = "Enabled"
         folder.write_configuration(describe_bucket(bucket, {}))
         return bucket
 
@@ -184,11 +207,12 @@ def _attach(bucket: S3Bucket, folder: BucketFolder) -> Objects:
 
 def _until_it_holds(operation: Callable[[], Any]) -> Any:
     """Do again what found an object that was overwritten or deleted before it was opened."""
-    while True:
+    for _ in range(TRIES):
         try:
             return operation()
         except Superseded:
             continue
+    raise CommonServiceException("SlowDown", "The object changes too often to be read.", status_code=503)
 
 
 class _Locks(WeakValueDictionary[str, Any]):
@@ -201,6 +225,9 @@ class _Locks(WeakValueDictionary[str, Any]):
     def __getitem__(self, key: str) -> Any:
         with self._adding:
             return self.setdefault(key, RLock())
+
+    def pop(self, key: str, *_default: Any) -> None:
+        """Nothing: LocalStack drops the locks of keys that are gone, and somebody may hold them."""
 
 
 class _BucketsLocks(dict[str, _Locks]):

@@ -1,7 +1,7 @@
 """After LocalStack has done what was asked and before it answers: what changed is put on disk.
 
 A change that cannot be saved is answered with an error of the service's own kind (500), though memory has it: the next
-change that can be saved takes it along.
+change of that service, or of that bucket's configuration, that can be saved takes it along.
 """
 
 from collections.abc import Callable

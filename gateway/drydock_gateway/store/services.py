@@ -52,7 +52,7 @@ def _dump(name: str) -> bytes:
         try:
             return pickle.dumps(_state(name), protocol=pickle.HIGHEST_PROTOCOL)
         except RuntimeError as error:  # another request has changed it meanwhile
-            if "changed size during iteration" not in str(error):
+            if not str(error).endswith("during iteration"):
                 raise
 
 
