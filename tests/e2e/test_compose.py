@@ -38,7 +38,7 @@ def test_everything_is_healthy_and_published_on_loopback_alone(platform: Platfor
     found = containers.get_containers()
     assert sorted(each.Service for each in found) == sorted(SERVICES)
     assert {each.Health for each in found} == {"healthy"}
-    published = {each.URL for container in found for each in container.Publishers if each.PublishedPort}
+    published = {each.URL for container in found for each in container.Publishers or () if each.PublishedPort}
     assert published == {"127.0.0.1"}
 
 
