@@ -56,7 +56,7 @@ def bring_up(runtime_name: str) -> None:
         output.done(f"The platform is up, after {time.monotonic() - begun_at:.0f} s.")
     else:
         output.done("The platform was up already, and is healthy: nothing to do.")
-    _show_urls(paths, ports, runtime_name)
+    _show_urls(ports, runtime_name)
 
 
 def _preflight(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
@@ -135,7 +135,7 @@ def _note_platform(paths: settings.Paths, ports: settings.Ports, runtime_name: s
     draft.replace(file)
 
 
-def _show_urls(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
+def _show_urls(ports: settings.Ports, runtime_name: str) -> None:
     has_pages = runtime_name == DOCKER and runtime.kestra_of_compose() == "image"
     login = f"{settings.KESTRA_USERNAME}, its password: `make -s env`"
     for what, where in (

@@ -10,7 +10,7 @@ import typer
 
 from drydock import health, log_files, processes, services, settings
 from drydock.compose import SERVICES, Compose, Container
-from drydock.errors import UsageError
+from drydock.preflight import known_runtime
 from drydock.settings import DOCKER, PROCESS
 from drydock.supervision import ProcessState, Supervisor, last_lines
 
@@ -61,10 +61,8 @@ class Runtime(Protocol):
 
 def chosen(asked: str, default: str) -> str:
     """PROCESS or DOCKER: what is asked for, else what runs, else the default. Raises UsageError."""
-    if asked not in ("", PROCESS, DOCKER):
-        raise UsageError(f"RUNTIME is `{asked}`, expected `{DOCKER}` or `{PROCESS}`.")
     running: str = settings.running_platform().get("runtime", "")
-    return asked or running or default
+    return known_runtime(asked) or running or default
 
 
 def of(paths: settings.Paths, ports: settings.Ports, asked: str = "") -> Runtime:

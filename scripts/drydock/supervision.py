@@ -275,16 +275,6 @@ def waves(paths: settings.Paths) -> dict[str, int]:
     return {file.stem: int(json.loads(file.read_text())["wave"]) for file in files}
 
 
-def environment_of(paths: settings.Paths, name: str) -> dict[str, str]:
-    """What a service was started with last; nothing when it never was."""
-    try:
-        document = json.loads((paths.run / "services" / f"{name}.json").read_text())
-    except FileNotFoundError:
-        return {}
-    found: dict[str, str] = document["environment"]
-    return found
-
-
 def last_lines(file: Path, count: int) -> str:
     """The last `count` lines of a log, read from its end; a sentence when there are none."""
     content = b""
