@@ -60,7 +60,7 @@ test: setup ## Run the tests; no Docker needed
 	@$(DRYDOCK) test
 test-e2e: setup ## Run the tests of the platform in Docker Compose
 	@$(DRYDOCK) test-e2e
-test-full: setup ## Run the tests, the long ones too; where there is Docker, those of Compose as well
+test-full: setup ## Run the tests, the long ones too
 	@$(DRYDOCK) test --full
 bench: setup ## Measure the gateway's store, clusters and steps, the EMR API, the jobs, each beside what others do
 	@$(DRYDOCK) bench
