@@ -7,8 +7,11 @@ the containers that name it, so none is in an image, in a container's configurat
 import json
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +39,7 @@ INHERITED_PREFIXES = ("DOCKER_", "BUILDKIT_", "BUILDX_")
 BUILT_FROM = ("PYTHON_IMAGE", "POSTGRES_IMAGE", "KESTRA_IMAGE", "EXTRA_CA_FILE")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 ASK_SECONDS = 30
+PROJECT_PREFIX = "drydock-"  # and an install's id
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,7 @@ class Compose:
 
     @property
     def project(self) -> str:
-        """One a set of ports: a second platform is a project of its own. COMPOSE_PROJECT_NAME names another."""
-        suffix = f"-{self._ports.offset}" if self._ports.offset else ""
-        return os.environ.get("COMPOSE_PROJECT_NAME") or f"drydock{suffix}"
+        return project_name(self._paths)
 
     def command(self, *arguments: str) -> list[str]:
         files = [FOLDER / "compose.yaml", *KESTRAS[self._kestra]]
@@ -90,13 +92,16 @@ class Compose:
         }
         return {**caller, **self._ports_named(), **self._secrets(), **self._sizes()}
 
-    def run(self, *arguments: str, on_line: Callable[[str], None] = lambda _: None) -> str:
+    def run(
+        self, *arguments: str, on_line: Callable[[str], None] = lambda _: None, within_seconds: float | None = None
+    ) -> str:
         """Run `docker compose …` to its end, passing on each line that it prints. What it printed.
 
-        Raises ComposeFailed, with its last line, when it ends with another code than 0.
+        Raises ComposeFailed, with its last line, when it ends with another code than 0 or has to be ended because it
+        took longer than `within_seconds`.
         """
         lines: list[str] = []
-        with self._started(arguments) as process:
+        with self._started(arguments) as process, _ended_after(process, within_seconds) as is_late:
             assert process.stdout is not None
             try:
                 for line in process.stdout:
@@ -106,6 +111,8 @@ class Compose:
                 process.terminate()
                 raise
         printed = "\n".join(lines)
+        if is_late():
+            raise ComposeFailed(f"`docker compose {arguments[0]}` has not ended within {within_seconds:g} s.", printed)
         if process.returncode != 0:
             said = next((line for line in reversed(lines) if line.strip()), "nothing")
             raise ComposeFailed(f"`docker compose {arguments[0]}` failed: {said}", printed)
@@ -212,12 +219,40 @@ class Compose:
         return {f"DRYDOCK_SECRET_{name}": _text(file) for name, file in named.items()}
 
 
+def project_name(paths: settings.Paths) -> str:
+    """One of the install's own: its volumes belong to the Terraform state in its home, and to no other home's.
+
+    COMPOSE_PROJECT_NAME names another. Before the first `local-up` there is none, and its name is nobody's.
+    """
+    return os.environ.get("COMPOSE_PROJECT_NAME") or f"{PROJECT_PREFIX}{_text(paths.install_id) or 'new'}"
+
+
 def _require_docker() -> None:
     if shutil.which("docker") is None:
         raise SetupError(
             "`docker` is not on the PATH. Install Docker with Compose, or run the platform without it: "
             "`RUNTIME=process make local-up`."
         )
+
+
+@contextmanager
+def _ended_after(process: "subprocess.Popen[str]", seconds: float | None) -> Iterator[Callable[[], bool]]:
+    """End the process when it is still there after so many seconds. Whether it had to be, when asked afterwards."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        # Of the client and its plug-in, which is a process of its own; while they wait for Docker SIGTERM ends neither.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(seconds or 0, end)
+    if seconds:
+        timer.start()
+    try:
+        yield late.is_set
+    finally:
+        timer.cancel()
 
 
 def _container(document: dict[str, Any]) -> Container:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from drydock import executions, interrupts, output, ports, settings
+from drydock import executions, interrupts, local_down, output, ports, settings
 from drydock.compose import SERVICES, Compose, ComposeFailed, Container
 from drydock.errors import DrydockError, ServiceFailed, SetupError
 from drydock.health import Unhealthy
@@ -168,7 +168,7 @@ def _undo(compose: Compose, before: dict[str, Container]) -> None:
         started = [name for name, container in compose.containers().items() if _is_new(container, before)]
         if started:
             output.warn(f"Stopping what this command had started: {', '.join(started)}.")
-            compose.run("stop", *started)
+            compose.run("stop", *started, within_seconds=local_down.DOCKER_SECONDS)
 
 
 def _is_dead(container: Container | None, restarts_before: int) -> bool:

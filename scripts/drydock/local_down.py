@@ -4,6 +4,8 @@ from drydock import interrupts, lock, output, runtime, services, settings, teard
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER
 
+DOCKER_SECONDS = 300  # twice the longest grace period of a service, and as much for a busy machine
+
 
 def local_down(runtime_name: RuntimeOption = "") -> None:
     """End the platform, also one whose supervisor was killed. Raises ServiceFailed when a process cannot be ended."""
@@ -28,7 +30,7 @@ def end(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> str:
     if runtime_name == DOCKER:
         compose = runtime.DockerRuntime(paths, ports).compose
         names = [name for name, container in compose.containers().items() if container.state == "running"]
-        compose.run("down", "--remove-orphans")
+        compose.run("down", "--remove-orphans", within_seconds=DOCKER_SECONDS)
         teardown.forget(paths)
         return ", ".join(names)
     ended = teardown.end_all(paths)

@@ -36,7 +36,7 @@ def local_reset(
         with output.stage("Ending the platform and removing its data"), interrupts.uninterrupted():
             local_down.end(paths, ports, which)
             if compose:
-                compose.run("down", "--volumes", "--remove-orphans")
+                compose.run("down", "--volumes", "--remove-orphans", within_seconds=local_down.DOCKER_SECONDS)
             for path in doomed:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     output.done("The platform is empty. `make local-up` makes it anew.")

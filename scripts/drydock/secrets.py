@@ -92,7 +92,7 @@ class Secrets:
 
 
 def ensure(paths: settings.Paths) -> Secrets:
-    """Make what is missing, and close what others could read. What is there is kept.
+    """Make what is missing, the install's id besides, and close what others could read. What is there is kept.
 
     Raises SetupError when the folder or a file of it belongs to somebody else, or is no regular file.
     """
@@ -112,6 +112,7 @@ def ensure(paths: settings.Paths) -> Secrets:
         _ensure_file(file, _new_secret)
     _ensure_file(secret_files.orchestrator_token, _new_token)
     _ensure_file(secret_files.kestra_password, _new_kestra_password)
+    _ensure_file(paths.install_id, lambda: f"{secrets.token_hex(4)}\n")
     return secret_files
 
 

@@ -167,6 +167,11 @@ class Paths:
         return self.home / "secrets"
 
     @property
+    def install_id(self) -> Path:
+        """What tells this install from others on the machine. Made with its secrets."""
+        return self.home / "install-id"
+
+    @property
     def run(self) -> Path:
         """What belongs to the running platform: supervisor's files, recorded process ids."""
         return self.home / "run"

@@ -519,6 +519,7 @@ def _is_unusable(error: DBAPIError) -> bool:
 
 
 _UNUSABLE = {
+    "25P03",  # idle_in_transaction_session_timeout: the connection was ended under us
     "25006",  # read_only_sql_transaction: a standby, or one that an operator made so
     "42P01",  # undefined_table: replaced by an empty one; a restart makes the tables
     "42501",  # insufficient_privilege

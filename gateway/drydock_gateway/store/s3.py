@@ -233,3 +233,6 @@ class _Locks(WeakValueDictionary[str, Any]):
 class _BucketsLocks(dict[str, _Locks]):
     def __missing__(self, bucket: str) -> _Locks:
         return self.setdefault(bucket, _Locks())
+
+    def pop(self, bucket: str, *_default: Any) -> Any:
+        """Nothing, for the same reason: LocalStack drops those of a bucket that is gone."""

@@ -19,7 +19,7 @@ from drydock.preflight import machine
 from drydock.preflight.finding import Finding, Once, Status, ok
 
 SECONDS = 3.0  # for each answer of the daemon's
-PROJECT = "com.docker.compose.project=drydock"
+LABEL = "com.docker.compose.project"
 END_LEFTOVERS = "`RUNTIME=docker make local-down` ends and removes them; volumes, and so data, stay."
 
 
@@ -80,33 +80,57 @@ def look(docker: Once[Docker], bad: Status) -> Iterator[Finding]:
         yield from _share(found.info, bad)
 
 
-def left(docker: Once[Docker]) -> Iterator[Finding]:
-    """Containers and networks of an earlier run. Nothing is said where Docker does not answer, and nothing was left."""
+def left(docker: Once[Docker], project: str) -> Iterator[Finding]:
+    """Containers and networks of an earlier run; data of installs that are gone. Nothing where Docker does not answer.
+
+    `project`: this install's, in Compose.
+    """
     program = docker().program
     if program is None or not docker().answers:
         return
-    listed = _list(program, "ps", "--all")
-    networks = _list(program, "network", "ls")
-    volumes = _list(program, "volume", "ls")
+    yield _left_of(program, project)
+    yield from _data_of_others(program, project)
+
+
+def _left_of(program: str, project: str) -> Finding:
+    listed = _list(program, project, "ps", "--all")
+    networks = _list(program, project, "network", "ls")
+    volumes = _list(program, project, "volume", "ls")
     running = [each for each in listed if each["State"] == "running"]
     # One that has done its work (exit code 0) belongs to the ones that run; when nothing runs, all of them are left.
     ended = [each for each in listed if each not in running and not (running and "Exited (0)" in each["Status"])]
     if ended:
         shown = ", ".join(f"`{each['Names']}` ({each['Status'] or each['State']})" for each in ended[:4])
         more = f" and {len(ended) - 4} more" if len(ended) > 4 else ""
-        yield Finding("containers", Status.WARNING, f"An earlier run has left {shown}{more}.", END_LEFTOVERS)
-    elif networks and not listed:
+        return Finding("containers", Status.WARNING, f"An earlier run has left {shown}{more}.", END_LEFTOVERS)
+    if networks and not listed:
         shown = ", ".join(f"`{each['Name']}`" for each in networks)
-        yield Finding("containers", Status.WARNING, f"An earlier run has left the network {shown}.", END_LEFTOVERS)
-    else:
-        state = f"{len(running)} run" if running else "none of an earlier run"
-        data = f"; {len(volumes)} volumes hold the platform's data" if volumes else ""
-        yield ok("containers", state + data)
+        return Finding("containers", Status.WARNING, f"An earlier run has left the network {shown}.", END_LEFTOVERS)
+    state = f"{len(running)} run" if running else "none of an earlier run"
+    data = f"; {len(volumes)} volumes hold the platform's data" if volumes else ""
+    return ok("containers", state + data)
 
 
-def has_containers(docker: Docker) -> bool:
+def _data_of_others(program: str, project: str) -> Iterator[Finding]:
+    """Another checkout's, or what a removed DRYDOCK_HOME has left: only its owner knows."""
+    others: dict[str, list[str]] = {}
+    for volume in _list(program, "", "volume", "ls"):
+        labels = dict(label.partition("=")[::2] for label in volume["Labels"].split(","))
+        if re.fullmatch(r"drydock-[0-9a-f]{8}", labels[LABEL]) and labels[LABEL] != project:
+            others.setdefault(labels[LABEL], []).append(volume["Name"])
+    for other, volumes in others.items():
+        if not _list(program, other, "ps", "--all"):
+            yield Finding(
+                "data",
+                Status.WARNING,
+                f"{len(volumes)} volumes belong to an install in another DRYDOCK_HOME (`{other}`), which does not run.",
+                f"Where that home is gone: `docker volume rm {' '.join(sorted(volumes))}`.",
+            )
+
+
+def has_containers(docker: Docker, project: str) -> bool:
     """Whether there are containers of the platform, and so their images."""
-    return docker.program is not None and docker.answers and bool(_list(docker.program, "ps", "--all"))
+    return docker.program is not None and docker.answers and bool(_list(docker.program, project, "ps", "--all"))
 
 
 _INSTALL = "Install Docker Engine, or Docker Desktop: see docs.docker.com/get-docker."
@@ -192,8 +216,10 @@ def _plugin(info: Mapping[str, Any], name: str) -> str | None:
     return next((str(it["Version"]) for it in plugins if it.get("Name") == name and it.get("Version")), None)
 
 
-def _list(program: str, *command: str) -> list[dict[str, Any]]:
-    result = _run(program, *command, "--filter", f"label={PROJECT}", "--format", "{{json .}}")
+def _list(program: str, project: str, *command: str) -> list[dict[str, Any]]:
+    """What belongs to a project of Compose's; to any where `project` is empty."""
+    label = f"{LABEL}={project}" if project else LABEL
+    result = _run(program, *command, "--filter", f"label={label}", "--format", "{{json .}}")
     result.check_returncode()
     return [json.loads(line) for line in result.stdout.splitlines()]
 

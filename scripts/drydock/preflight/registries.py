@@ -89,14 +89,14 @@ def terraform(paths: settings.Paths) -> Iterator[Finding]:
     yield _found("AWS provider's registry", f"https://{host}", "/.well-known/terraform.json", (bad, consequence), fix)
 
 
-def images(docker: Once[Docker], bad: Status) -> Iterator[Finding]:
-    """The registry of images. Asked from here, though it is Docker's daemon that fetches."""
+def images(docker: Once[Docker], bad: Status, project: str) -> Iterator[Finding]:
+    """The registry of images, which `project` of Compose's may have. Asked from here, though the daemon fetches."""
     if not docker().answers or not docker().registries:
         return
     url = docker().registries[0]
     if bad is not Status.FAILURE:
         without = (Status.WARNING, "Only RUNTIME=docker needs it.")
-    elif has_containers(docker()):
+    elif has_containers(docker(), project):
         without = (Status.WARNING, NOT_NOW)
     else:
         without = (Status.FAILURE, "Images are to be fetched from it.")

@@ -39,13 +39,19 @@ FORBIDDEN = (
 CONTAINER = {
     "ID": "f2b5b0c1d0a3",
     "Image": "drydock-gateway",
-    "Labels": "com.docker.compose.project=drydock",
+    "Labels": "com.docker.compose.project=drydock-0a1b2c3d",
     "Names": "drydock-gateway-1",
     "State": "running",
     "Status": "Up 2 minutes (healthy)",
 }
 NETWORK = {"Driver": "bridge", "ID": "2edb4ecdd8d7", "Name": "drydock_default", "Scope": "local"}
-VOLUME = {"Driver": "local", "Labels": "com.docker.compose.project=drydock", "Name": "drydock_data", "Scope": "local"}
+VOLUME = {
+    "Driver": "local",
+    "Labels": "com.docker.compose.project=drydock-0a1b2c3d",
+    "Name": "drydock_data",
+    "Scope": "local",
+}
+PROJECT = "drydock-0a1b2c3d"
 
 Said = Callable[..., Once[docker.Docker]]
 
@@ -57,15 +63,23 @@ def said(programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
     monkeypatch.setattr("platform.system", lambda: "Linux")
     monkeypatch.setattr("platform.release", lambda: "6.1.0-28-amd64")
 
-    def fake(info=INFO, complaint="", exit_code=0, containers=(), networks=(), volumes=()) -> Once[docker.Docker]:
+    def fake(
+        info=INFO, complaint="", exit_code=0, containers=(), networks=(), volumes=(), others=()
+    ) -> Once[docker.Docker]:
         (tmp_path / "info").write_text(json.dumps(info) if info else "")
         (tmp_path / "complaint").write_text(complaint)
-        for name, rows in {"ps": containers, "network": networks, "volume": volumes}.items():
+        for name, rows in {
+            "ps": containers,
+            "network": networks,
+            "volume": volumes,
+            "others": [*volumes, *others],
+        }.items():
             (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
         programs(
             "docker",
             f'case "$1" in info) /bin/cat {tmp_path}/complaint >&2; /bin/cat {tmp_path}/info; exit {exit_code};; esac\n'
-            f'case "$*" in *"--filter label=com.docker.compose.project=drydock "*) /bin/cat "{tmp_path}/$1";; esac',
+            f'case "$*" in *"--filter label=com.docker.compose.project={PROJECT} "*) /bin/cat "{tmp_path}/$1";;\n'
+            f'*"--filter label=com.docker.compose.project "*) /bin/cat "{tmp_path}/others";; esac',
         )
         return Once(docker.ask)
 
@@ -209,7 +223,7 @@ def test_images_come_from_a_mirror_where_there_is_one(said: Said):
 
 class TestLeft:
     def left(self, found: Once[docker.Docker]) -> Finding:
-        (finding,) = docker.left(found)
+        (finding,) = docker.left(found, PROJECT)
         return finding
 
     def test_nothing(self, said: Said):
@@ -243,5 +257,18 @@ class TestLeft:
             "none of an earlier run; 1 volumes hold the platform's data",
         )
 
+    def test_the_data_of_an_install_elsewhere_is_told_and_how_it_is_removed(self, said: Said):
+        def volume(project: str, name: str) -> dict[str, str]:
+            labels = f"com.docker.compose.project={project},com.docker.compose.volume={name}"
+            return {**VOLUME, "Labels": labels, "Name": f"{project}_{name}"}
+
+        others = [volume("drydock-ffffffff", "postgres"), volume("drydock-ffffffff", "gateway"), volume("shop", "data")]
+        _, found = docker.left(said(volumes=[VOLUME], others=others), PROJECT)
+        assert (found.status, found.found) == (
+            Status.WARNING,
+            "2 volumes belong to an install in another DRYDOCK_HOME (`drydock-ffffffff`), which does not run.",
+        )
+        assert found.fix.endswith("`docker volume rm drydock-ffffffff_gateway drydock-ffffffff_postgres`.")
+
     def test_without_a_daemon_nothing_is_said(self, said: Said):
-        assert list(docker.left(said(NO_DAEMON, NOT_RUNNING, exit_code=1))) == []
+        assert list(docker.left(said(NO_DAEMON, NOT_RUNNING, exit_code=1), PROJECT)) == []

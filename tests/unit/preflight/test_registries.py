@@ -338,10 +338,11 @@ class TestImages:
         return Once(lambda: Docker("docker", {"IndexServerAddress": "https://images.example/v1/", **info}))
 
     def looked(self, docker: Once[Docker], bad: Status) -> Finding:
-        (finding,) = registries.images(docker, bad)
+        (finding,) = registries.images(docker, bad, "drydock-0a1b2c3d")
         return finding
 
     def test_any_answer_will_do(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(registries, "has_containers", lambda *_: False)
         monkeypatch.setattr(registries, "_ask", lambda url: {"https://images.example/v1/": 404}[url])
         assert self.looked(self.docker(), Status.FAILURE).status is Status.OK
 
@@ -360,7 +361,7 @@ class TestImages:
             raise ConnectionRefusedError(111, "Connection refused")
 
         monkeypatch.setattr(registries, "_ask", fails)
-        monkeypatch.setattr(registries, "has_containers", lambda _: has_containers)
+        monkeypatch.setattr(registries, "has_containers", lambda *_: has_containers)
         found = self.looked(self.docker(), bad)
         assert (found.status, found.found) == (
             status,
@@ -368,5 +369,5 @@ class TestImages:
         )
 
     def test_without_docker_nothing_is_asked(self, asked: list[str]):
-        assert list(registries.images(Once(lambda: Docker(None, {}, "it is not installed")), Status.FAILURE)) == []
+        assert list(registries.images(Once(lambda: Docker(None, {}, "it is not installed")), Status.FAILURE, "")) == []
         assert asked == []
