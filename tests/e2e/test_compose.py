@@ -1,15 +1,16 @@
 """The platform in Docker Compose: a day through the flows, and nothing lost whatever is restarted or killed."""
 
 import json
-import subprocess
 from datetime import date
 from pathlib import Path
 
 import pytest
-from testcontainers.compose import ComposeContainer, DockerCompose
+from testcontainers.compose import DockerCompose
 
+from drydock import content_hash, read_back
 from drydock.compose import SERVICES
-from tests.platform.platform_rig import Platform, until
+from tests.e2e.containers import docker, kill_everything_in, started_at
+from tests.platform.platform_rig import Platform, place_of_its_own, until
 from tests.spark import oracle
 
 DAY = date(2026, 3, 7)
@@ -28,6 +29,13 @@ def test_a_day_is_what_duckdb_makes_of_its_raw_files(platform: Platform, day: da
     expected = oracle.expected_tables({day: platform.raw_files(day, tmp_path)}, day)
     assert oracle.all_differences(expected, {table: platform.rows(table, day) for table in expected}) == []
     assert platform.clusters() == []
+
+
+def test_the_tables_are_to_the_last_bit_those_of_the_process_runtime(platform: Platform, day: date) -> None:
+    with place_of_its_own() as processes:
+        demo = processes.drydock("demo", f"--date={day}", f"--rows={ROWS}")
+        assert demo.returncode == 0, demo.stdout
+        assert hashes(platform, day) == hashes(processes, day)
 
 
 def test_everything_is_healthy_and_published_on_loopback_alone(platform: Platform, containers: DockerCompose) -> None:
@@ -56,9 +64,7 @@ def test_containers_run_as_nobody_special_and_tell_no_secret(platform: Platform,
     ]
     secrets.append(json.loads((platform.paths.secrets / "operator.json").read_text())["secret_access_key"])
     for each in containers.get_containers():
-        inspected = subprocess.run(
-            ["docker", "inspect", str(each.ID)], capture_output=True, text=True, check=True
-        ).stdout
+        inspected = docker("inspect", str(each.ID))
         assert [secret for secret in secrets if secret in inspected] == [], each.Service
         host = json.loads(inspected)[0]["HostConfig"]
         assert "ALL" in host["CapDrop"], each.Service
@@ -92,6 +98,11 @@ def test_down_and_up_lose_nothing(platform: Platform, day: date) -> None:
     assert held(platform, day) == before
 
 
+def hashes(platform: Platform, day: date) -> dict[str, str]:
+    """A hash of each table's rows."""
+    return {table: content_hash.of(platform.rows(table, day)) for table in (*read_back.TABLES, read_back.QUARANTINE)}
+
+
 def held(platform: Platform, day: date) -> dict[str, object]:
     """What gateway, control plane and Kestra know."""
     s3, emr = platform.client("s3"), platform.client("emr")
@@ -111,19 +122,3 @@ def held(platform: Platform, day: date) -> dict[str, object]:
         "clusters": sorted((each["Id"], each["Status"]["State"]) for each in clusters),
         "tables": {table: len(platform.rows(table, day)) for table in ("daily_trends", "cost_analysis")},
     }
-
-
-def started_at(container: ComposeContainer) -> str:
-    return inspected(container, "{{.State.StartedAt}}")
-
-
-def kill_everything_in(container: ComposeContainer) -> None:
-    """All processes of the container's user at once, by SIGKILL. From inside, for `docker kill` is an order to Docker,
-    which then does not start it again; its init cannot be killed so, and ends with what it had started."""
-    user = ["--user=postgres"] if container.Service == "postgres" else []
-    subprocess.run(["docker", "exec", *user, str(container.ID), "sh", "-c", "kill -9 -1"], check=False)
-
-
-def inspected(container: ComposeContainer, template: str) -> str:
-    command = ["docker", "inspect", "--format", template, str(container.ID)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from deltalake import DeltaTable, QueryBuilder
 
 from drydock import aws, env, processes, read_back, settings
+from drydock.second_home import free_ports, second_home
 from drydock.settings import PROCESS
 from drydock.supervision import Supervisor
 from tests.running import wait_for
@@ -277,6 +278,20 @@ class Platform:
             "RUNTIME": self.runtime,
             "COLUMNS": "80",
         }
+
+
+@contextmanager
+def place_of_its_own() -> Iterator[Platform]:
+    """A folder and ports for a platform of processes. At the end it is brought down, and nothing of it may be left."""
+    with second_home() as paths:
+        platform = Platform(paths, free_ports())
+        try:
+            yield platform
+        finally:
+            down = platform.drydock("local-down")
+            left = platform.everything_running()
+    assert down.returncode == 0, down.stdout
+    assert left == []
 
 
 def _naive(value: object) -> object:
