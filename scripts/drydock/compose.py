@@ -39,7 +39,6 @@ INHERITED_PREFIXES = ("DOCKER_", "BUILDKIT_", "BUILDX_")
 BUILT_FROM = ("PYTHON_IMAGE", "POSTGRES_IMAGE", "KESTRA_IMAGE", "EXTRA_CA_FILE")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 ASK_SECONDS = 30
-PROJECT_PREFIX = "drydock-"  # and an install's id
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Compose:
 
     @property
     def project(self) -> str:
-        return project_name(self._paths)
+        return settings.compose_project(self._paths)
 
     def command(self, *arguments: str) -> list[str]:
         files = [FOLDER / "compose.yaml", *KESTRAS[self._kestra]]
@@ -193,7 +192,6 @@ class Compose:
     def _sizes(self) -> dict[str, str]:
         return {
             "DRYDOCK_SPARE_NODES": str(settings.node_count() - settings.FIRST_NODES),
-            "DRYDOCK_ENGINE_SCHEDULES": str(settings.schedules()).lower(),
             **{
                 name: os.environ[name]
                 for name in ("DRYDOCK_NODE_MEMORY", "DRYDOCK_SCRATCH_BYTES")
@@ -217,14 +215,6 @@ class Compose:
         }
         # Before the first `local-up` there are none, and nothing that needs them can be asked for.
         return {f"DRYDOCK_SECRET_{name}": _text(file) for name, file in named.items()}
-
-
-def project_name(paths: settings.Paths) -> str:
-    """One of the install's own: its volumes belong to the Terraform state in its home, and to no other home's.
-
-    COMPOSE_PROJECT_NAME names another. Before the first `local-up` there is none, and its name is nobody's.
-    """
-    return os.environ.get("COMPOSE_PROJECT_NAME") or f"{PROJECT_PREFIX}{_text(paths.install_id) or 'new'}"
 
 
 def _require_docker() -> None:

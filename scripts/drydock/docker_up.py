@@ -3,6 +3,7 @@
 What a call had started is stopped again when it fails or is interrupted; data and what ran before stay as they are.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ SPARE = "spark-spare"  # machines beyond the first three
 RESTARTS = 3  # of a container that ends again and again, while it is waited for
 FURNISHED = "gateway"  # what Terraform needs
 FLOWS_SERVICE = "kestra"
+SCHEDULE = re.compile(r"^( +)type: io\.kestra\.plugin\.core\.trigger\.Schedule$", re.MULTILINE)
 
 
 def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callable[[], None]) -> list[str]:
@@ -57,9 +59,13 @@ def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callab
 def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
     """Have Kestra know the flows of `kestra/flows`, all of them or none. How many were new or different.
 
+    With DRYDOCK_SCHEDULES=off their schedules are disabled.
+
     Raises DrydockError with Kestra's reason for each that it refuses.
     """
     sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
+    if not settings.schedules():
+        sources = {name: SCHEDULE.sub(r"\g<0>\n\1disabled: true", source) for name, source in sources.items()}
     with executions.client(paths, own_ports) as kestra:
         reasons = {name: kestra.validate(source) for name, source in sources.items()}
         if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:

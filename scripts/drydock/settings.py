@@ -206,6 +206,15 @@ class Paths:
         ]
 
 
+def compose_project(paths: Paths) -> str:
+    """One of the install's own: its volumes belong to the Terraform state in its home, and to no other home's.
+
+    COMPOSE_PROJECT_NAME names another. Before the first `local-up` there is none, and its name is nobody's.
+    """
+    install_id = paths.install_id.read_text().strip() if paths.install_id.exists() else "new"
+    return os.environ.get("COMPOSE_PROJECT_NAME") or f"drydock-{install_id}"
+
+
 def schedules() -> bool:
     """Whether the flows' schedules fire: unless `DRYDOCK_SCHEDULES` is `off`."""
     text = os.environ.get("DRYDOCK_SCHEDULES") or "on"

@@ -12,5 +12,5 @@ from drydock import test
 
 
 def test_e2e(full: Annotated[bool, typer.Option("--full", help="The faults too.")] = False) -> None:  # noqa: PT028
-    """Run the tests of the platform in Docker Compose. Exit codes as of `test`; 1 also when all were skipped."""
+    """Run the tests of the platform in Docker Compose. Exit codes as of `test`."""
     test.run_all([test.E2E], full)

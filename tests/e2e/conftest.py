@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from drydock.settings import DOCKER
 from tests.platform.platform_rig import Platform
 
 PROJECT = "drydock-e2e"
+DAY = date(2026, 3, 7)
+ROWS = 5000
 REQUIRED = "DRYDOCK_E2E_REQUIRED"
 # Kestra's own image where it is to be had (as in the project's own CI), else its engine.
 KESTRA = os.environ.get("DRYDOCK_KESTRA") or "engine"
@@ -51,6 +54,14 @@ def platform() -> Iterator[Platform]:
             yield platform
         finally:
             platform.drydock("local-reset", "--confirm=yes")
+
+
+@pytest.fixture(scope="session")
+def day(platform: Platform) -> date:
+    """A day that has run."""
+    run = platform.drydock("run", f"--date={DAY}", f"--rows={ROWS}")
+    assert run.returncode == 0, run.stdout
+    return DAY
 
 
 @pytest.fixture(scope="session")

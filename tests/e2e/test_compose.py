@@ -9,20 +9,10 @@ from testcontainers.compose import DockerCompose
 
 from drydock import content_hash, read_back
 from drydock.compose import SERVICES
+from tests.e2e.conftest import ROWS
 from tests.e2e.containers import docker, kill_everything_in, started_at
 from tests.platform.platform_rig import Platform, place_of_its_own, until
 from tests.spark import oracle
-
-DAY = date(2026, 3, 7)
-ROWS = 5000
-
-
-@pytest.fixture(scope="module")
-def day(platform: Platform) -> date:
-    """A day that has run."""
-    run = platform.drydock("run", f"--date={DAY}", f"--rows={ROWS}")
-    assert run.returncode == 0, run.stdout
-    return DAY
 
 
 def test_a_day_is_what_duckdb_makes_of_its_raw_files(platform: Platform, day: date, tmp_path: Path) -> None:

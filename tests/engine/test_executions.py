@@ -89,6 +89,7 @@ def test_executions_outlive_a_restart(new_engine: Engine):
 
 def test_a_schedule_fires_and_tells_when(new_engine: Engine):
     new_engine.flow("tick", TICK)
+    new_engine.flow("quiet", TICK.replace("Schedule\n", "Schedule\n    disabled: true\n"))
     new_engine.start()
     with new_engine.client() as client:
         ended = wait_for(
@@ -97,6 +98,7 @@ def test_a_schedule_fires_and_tells_when(new_engine: Engine):
         )
         fired_at = dt.datetime.fromisoformat(ended[0]["trigger"]["variables"]["date"])
         assert abs((dt.datetime.now(dt.UTC) - fired_at).total_seconds()) < 60
-        (trigger,) = client.triggers()
-        assert (trigger["flowId"], trigger["triggerId"]) == ("tick", "ticks")
+        enabled = [trigger for trigger in client.triggers() if not trigger.get("disabled")]
+        assert [(trigger["flowId"], trigger["triggerId"]) for trigger in enabled] == [("tick", "ticks")]
+        assert client.executions(flowId="quiet") == []
     new_engine.stop()

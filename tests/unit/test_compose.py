@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from drydock import secrets, settings
-from drydock.compose import Compose, ComposeFailed, project_name
+from drydock.compose import Compose, ComposeFailed
+from drydock.settings import compose_project
 
 
 @pytest.fixture
@@ -27,21 +28,21 @@ class TestProject:
         other = settings.Paths(tmp_path / "other")
         secrets.ensure(paths)
         secrets.ensure(other)
-        assert project_name(paths) == f"drydock-{paths.install_id.read_text().strip()}"
-        assert project_name(paths) != project_name(other)
+        assert compose_project(paths) == f"drydock-{paths.install_id.read_text().strip()}"
+        assert compose_project(paths) != compose_project(other)
 
     def test_it_stays(self, paths: settings.Paths) -> None:
         secrets.ensure(paths)
-        before = project_name(paths)
+        before = compose_project(paths)
         secrets.ensure(paths)
-        assert project_name(paths) == before
+        assert compose_project(paths) == before
 
     def test_before_the_first_up_it_is_nobodys(self, paths: settings.Paths) -> None:
-        assert project_name(paths) == "drydock-new"
+        assert compose_project(paths) == "drydock-new"
 
     def test_a_variable_names_another(self, paths: settings.Paths, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COMPOSE_PROJECT_NAME", "mine")
-        assert project_name(paths) == "mine"
+        assert compose_project(paths) == "mine"
 
 
 class TestRun:

@@ -7,7 +7,7 @@ what `make local-up` has to know first. Importing this needs the standard librar
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from drydock import compose, settings
+from drydock import settings
 from drydock.errors import UsageError
 from drydock.preflight import credentials, docker, machine, registries
 from drydock.preflight.docker import Docker
@@ -56,7 +56,7 @@ def before_set_up(paths: settings.Paths, runtime: str, callers_aws: Mapping[str,
         Check("AWS", credentials.SUBJECT, partial(credentials.look, callers_aws)),
     ]
     if runtime != settings.PROCESS:
-        project = compose.project_name(paths)
+        project = settings.compose_project(paths)
         checks += [
             _docker(found_docker, bad),
             Check("Network", "images", partial(registries.images, found_docker, bad, project), bad),
