@@ -29,6 +29,7 @@ def _assert_failed(verb: Verb, code: int) -> None:
     assert verb.text.splitlines()[-1].startswith("✗ "), verb.text
 
 
+@pytest.mark.full
 def test_a_generator_that_exits_1(platform: Platform, day: Verb) -> None:
     day.wait_for(f"Generating {DAY}")  # until then, the demo mends what is not as it was uploaded
     with platform.job_replaced("data_generator", "import sys\nsys.exit('the harbour is closed')\n"):
@@ -55,6 +56,7 @@ def test_jobs_that_succeed_and_write_nothing(platform: Platform) -> None:
     platform.assert_nothing_runs()
 
 
+@pytest.mark.full
 def test_a_termination_that_is_refused(platform: Platform, day: Verb) -> None:
     emr = platform.client("emr")
     cluster_id = platform.running_step()

@@ -191,6 +191,7 @@ def test_down_ends_a_running_step_and_what_it_started(drydock, home):
     assert processes.running(paths) == {}
 
 
+@pytest.mark.full
 def test_what_the_gateway_was_given_is_there_after_down_and_up(drydock, home):
     paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
     assert drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET)).returncode == 0

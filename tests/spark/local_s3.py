@@ -48,6 +48,7 @@ def running(folder: Path) -> Iterator[str]:
         "GATEWAY_SERVER": "drydock",
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
         "SERVICES": "s3",
+        "PROVIDER_OVERRIDE_S3": "drydock",
         "OVERRIDE_IN_DOCKER": "0",
         "DISABLE_CORS_CHECKS": "1",
         "DISABLE_EVENTS": "1",
@@ -57,6 +58,7 @@ def running(folder: Path) -> Iterator[str]:
         "DRYDOCK_GATEWAY_SECRET_FILE": str(folder / "gateway.secret"),
         "DRYDOCK_ORCHESTRATOR_ROLE": "nobody",
         "DRYDOCK_ORCHESTRATOR_TOKEN_FILE": str(folder / "orchestrator.token"),
+        "DRYDOCK_GATEWAY_STORE": str(folder / "store"),
         "DRYDOCK_EMR_URL": "http://127.0.0.1:9",  # nobody asks for EMR here
     }
     command = [str(home / "envs/gateway/bin/python"), "-m", "localstack.runtime.main"]
