@@ -1,11 +1,16 @@
 """Where LocalStack finds us: the entry points of this package (see pyproject.toml)."""
 
+import sys
+from pathlib import Path
+
 from localstack import config
 from localstack.runtime import hooks
 from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
 from localstack.services.plugins import SERVICE_PLUGINS, Service, aws_provider
 
 SERVER_NAME = "drydock"
+# Where set-up has put the index of AWS's services, which LocalStack looks for among what its image was built with.
+CATALOG = Path(sys.prefix) / "share" / "localstack"
 
 
 @hooks.on_infra_start(priority=100)
@@ -16,6 +21,8 @@ def guard_gateway() -> None:
     package cannot be loaded: LocalStack logs a hook that fails to load, and goes on without it.
     """
     config.GATEWAY_SERVER = SERVER_NAME
+    if CATALOG.is_dir():
+        config.dirs.static_libs = str(CATALOG)
     SERVICE_PLUGINS.require("emr")  # for /_localstack/health to list it as running
 
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from drydock import settings
-from drydock.toolchain import cds, engine, environments, jars, java, log_store, spark_home, terraform, wheels
+from drydock.toolchain import (
+    cds,
+    engine,
+    environments,
+    jars,
+    java,
+    log_store,
+    service_catalog,
+    spark_home,
+    terraform,
+    wheels,
+)
 from drydock.toolchain.stamps import Stamp
 
 Progress = Callable[[str], None]
@@ -57,6 +68,14 @@ STEPS = (
     Step("engine compiler", "Kestra's compiler", jars.ENGINE_COMPILER.stamp, jars.ENGINE_COMPILER.fetch, megabytes=15),
     _environment("spark", "Spark and the jobs' packages", megabytes=700),
     _environment("gateway", "LocalStack", megabytes=350),
+    Step(
+        "service catalog",
+        "AWS's services",
+        service_catalog.stamp,
+        service_catalog.make,
+        needs=("gateway",),
+        megabytes=1,
+    ),
     Step("wheels", "The jobs' wheels", wheels.stamp, wheels.download, megabytes=100),
     Step("spark home", "SPARK_HOME", spark_home.stamp, spark_home.assemble, needs=("spark", "jars")),
     Step("log store", "Delta's log store", log_store.stamp, log_store.compile_jar, needs=("spark home", "java")),
@@ -74,7 +93,7 @@ STEPS = (
 # What the images in `compose/` are made of, by the image; see the Dockerfiles.
 SERVICES = _environment("services", "Services", megabytes=300)
 PARTS: dict[str, tuple[str, ...]] = {
-    "gateway": ("gateway",),
+    "gateway": ("gateway", "service catalog"),
     "emr": ("services",),
     "spark": ("services", "java", "jars", "spark", "spark home", "cds"),
     "engine": ("services", "engine java", "engine jars", "engine compiler", "engine", "engine cache"),
