@@ -88,6 +88,19 @@ def test_down_and_up_lose_nothing(platform: Platform, day: date) -> None:
     assert held(platform, day) == before
 
 
+@pytest.mark.full
+def test_with_six_machines_two_clusters_work_at_once(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert platform.drydock("local-down").returncode == 0
+    with monkeypatch.context() as variables:
+        variables.setenv("DRYDOCK_NODES", "6")
+        up = platform.drydock("local-up")
+        assert up.returncode == 0, up.stdout
+        platform.assert_two_clusters_work_at_once()
+    assert platform.drydock("local-down").returncode == 0
+    up = platform.drydock("local-up")
+    assert up.returncode == 0, up.stdout
+
+
 def hashes(platform: Platform, day: date) -> dict[str, str]:
     """A hash of each table's rows."""
     return {table: content_hash.of(platform.rows(table, day)) for table in (*read_back.TABLES, read_back.QUARANTINE)}

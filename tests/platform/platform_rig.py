@@ -270,6 +270,26 @@ class Platform:
         assert self.clusters() == []
         until(lambda: not self.step_processes(), "the step's processes to be gone", seconds=15)
 
+    def assert_two_clusters_work_at_once(self) -> None:
+        """Of three nodes each, none of them in both; they are ended."""
+        clusters = [self.run_job_flow(name) for name in ("first", "second")]
+        for cluster_id in clusters:
+            self.await_cluster(cluster_id, "WAITING")
+        assert [self.cluster_state(cluster_id) for cluster_id in clusters] == ["WAITING", "WAITING"]
+        emr = self.client("emr")
+        hosts = [
+            instance["PrivateIpAddress"]
+            for cluster_id in clusters
+            for instance in emr.list_instances(ClusterId=cluster_id)["Instances"]
+        ]
+        assert len(set(hosts)) == len(hosts) == 6
+        steps = [self.add_step(cluster_id, "spark-submit", "--version") for cluster_id in clusters]
+        for cluster_id, step_id in zip(clusters, steps, strict=True):
+            assert self.await_step(cluster_id, step_id)["Status"]["State"] == "COMPLETED"
+        emr.terminate_job_flows(JobFlowIds=clusters)
+        for cluster_id in clusters:
+            self.await_cluster(cluster_id, "TERMINATED")
+
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {
