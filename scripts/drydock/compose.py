@@ -19,26 +19,20 @@ from typing import Any
 
 from drydock import secrets, settings
 from drydock.errors import SetupError, UsageError
+from drydock.toolchain.stamps import write_file
 
 FOLDER = settings.REPOSITORY / "compose"
 # Kestra's own image, or its engine where that cannot be had: what is laid over compose.yaml.
 KESTRAS = {"image": (), "engine": (FOLDER / "engine.yaml",)}
-SERVICES = (
-    "gateway",
-    "postgres",
-    "emr",
-    "spark-master",
-    "spark-worker-1",
-    "spark-worker-2",
-    "history-server",
-    "kestra",
-)
 # What the docker CLI needs of its caller, and what images are made from.
 INHERITED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK")
 INHERITED_PREFIXES = ("DOCKER_", "BUILDKIT_", "BUILDX_")
-BUILT_FROM = ("PYTHON_IMAGE", "POSTGRES_IMAGE", "KESTRA_IMAGE", "EXTRA_CA_FILE")
+BUILT_FROM = ("PYTHON_IMAGE", "POSTGRES_IMAGE", "KESTRA_IMAGE")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "DRYDOCK_MAVEN_REPOSITORY")
 ASK_SECONDS = 30
+INTERRUPT_SECONDS = 20  # for the client to end in order
+MORE_NODES = "more-nodes.yaml"
 
 
 @dataclass(frozen=True)
@@ -77,8 +71,17 @@ class Compose:
     def project(self) -> str:
         return settings.compose_project(self._paths)
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """By their names, in the order of their start."""
+        nodes = [node_service(index) for index in range(1, settings.node_count() + 1)]
+        return ("gateway", "postgres", "emr", *nodes, "history-server", "kestra")
+
     def command(self, *arguments: str) -> list[str]:
         files = [FOLDER / "compose.yaml", *KESTRAS[self._kestra]]
+        if settings.node_count() > settings.FIRST_NODES:
+            files.append(self._paths.run / MORE_NODES)
+            write_file(files[-1], self._more_nodes())
         named = [word for file in files for word in ("--file", str(file))]
         return ["docker", "compose", "--ansi=never", "--project-name", self.project, *named, *arguments]
 
@@ -89,7 +92,7 @@ class Compose:
             for name, value in os.environ.items()
             if name in (*INHERITED, *BUILT_FROM, *PROXIES) or name.startswith(INHERITED_PREFIXES)
         }
-        return {**caller, **self._ports_named(), **self._secrets(), **self._sizes()}
+        return {**caller, **self._ports_named(), **self._secrets(), **self._sizes(), **self._for_builds()}
 
     def run(
         self, *arguments: str, on_line: Callable[[str], None] = lambda _: None, within_seconds: float | None = None
@@ -107,7 +110,7 @@ class Compose:
                     lines.append(line.rstrip())
                     on_line(lines[-1])
             except BaseException:
-                process.terminate()
+                _end(process)
                 raise
         printed = "\n".join(lines)
         if is_late():
@@ -125,24 +128,31 @@ class Compose:
                 for line in process.stdout:
                     yield line.rstrip("\n")
             finally:
-                process.terminate()
+                _end(process)
 
     def containers(self) -> dict[str, Container]:
         """Service name → its container, whether it runs or not; of several the first."""
-        ids = self._ask("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", self._label).split()
+        list_ids = ("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", self._label)
+        ids = self._ask(*list_ids).split()
         if not ids:
             return {}
-        found = [_container(document) for document in json.loads(self._ask("docker", "inspect", *ids))]
+        try:
+            found = [_container(document) for document in json.loads(self._ask("docker", "inspect", *ids))]
+        except SetupError:
+            if set(ids) <= set(self._ask(*list_ids).split()):
+                raise
+            return self.containers()  # one of them was removed meanwhile
         return {container.service: container for container in sorted(found, key=lambda each: each.id, reverse=True)}
 
     def memory_bytes(self, containers: Iterable[Container]) -> dict[str, int]:
-        """Service name → what its container occupies."""
+        """Service name → what its container occupies; of one that has just ended nothing."""
         running = {container.id: container.service for container in containers if container.state == "running"}
         if not running:
             return {}
-        told = self._ask("docker", "stats", "--no-stream", "--no-trunc", "--format", "{{json .}}", *running)
-        used = (json.loads(line) for line in told.splitlines())
-        return {running[each["ID"]]: _bytes(each["MemUsage"].split("/")[0]) for each in used}
+        # All that run on this machine: of a list of them it tells nothing when one has ended.
+        told = self._ask("docker", "stats", "--no-stream", "--no-trunc", "--format", "{{json .}}")
+        used = {each["ID"]: _bytes(each["MemUsage"].split("/")[0]) for each in map(json.loads, told.splitlines())}
+        return {service: used[id_] for id_, service in running.items() if id_ in used}
 
     def has_data(self) -> bool:
         """Whether there is a volume of the project's."""
@@ -190,14 +200,34 @@ class Compose:
         }
 
     def _sizes(self) -> dict[str, str]:
+        named = ("DRYDOCK_NODE_MEMORY", "DRYDOCK_SCRATCH_BYTES")
+        return {name: os.environ[name] for name in named if name in os.environ}
+
+    def _for_builds(self) -> dict[str, str]:
+        """An attestation would have another time in it, and so make another image, each time."""
+        mirrors = "\n".join(f"{name}={os.environ[name]}" for name in MIRRORS if os.environ.get(name))
+        authority = os.environ.get("EXTRA_CA_FILE")
+        if authority and not Path(authority).is_file():
+            raise UsageError(f"EXTRA_CA_FILE is `{authority}`, which is no file.")
         return {
-            "DRYDOCK_SPARE_NODES": str(settings.node_count() - settings.FIRST_NODES),
-            **{
-                name: os.environ[name]
-                for name in ("DRYDOCK_NODE_MEMORY", "DRYDOCK_SCRATCH_BYTES")
-                if name in os.environ
-            },
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+            "DRYDOCK_SECRET_MIRRORS": mirrors,
+            "DRYDOCK_POSTGRES_START": (FOLDER / "postgres" / "start").read_text(),
+            **({"EXTRA_CA_FILE": str(Path(authority).resolve())} if authority else {}),
         }
+
+    def _more_nodes(self) -> str:
+        """What is laid over compose.yaml for the machines beyond the first three."""
+        lines = ["services:"]
+        for index in range(settings.FIRST_NODES + 1, settings.node_count() + 1):
+            name, port = node_service(index), self._ports.node_ui(index)
+            lines += [
+                f"  {name}:",
+                f"    extends: {{file: {json.dumps(str(FOLDER / 'compose.yaml'))}, service: spark-worker-1}}",
+                f'    environment: {{NODE_NAME: node-{index}, NODE_HOST: {name}, NODE_UI_PORT: "{port}"}}',
+                f'    ports: !override ["{settings.LOOPBACK}:{port}:{port}"]',
+            ]
+        return "\n".join(lines) + "\n"
 
     def _secrets(self) -> dict[str, str]:
         files = secrets.Secrets(self._paths.secrets)
@@ -217,6 +247,11 @@ class Compose:
         return {f"DRYDOCK_SECRET_{name}": _text(file) for name, file in named.items()}
 
 
+def node_service(index: int) -> str:
+    """The service of a node, from 1: the first is where Spark's master is while no cluster has a node."""
+    return "spark-master" if index == 1 else f"spark-worker-{index - 1}"
+
+
 def _require_docker() -> None:
     if shutil.which("docker") is None:
         raise SetupError(
@@ -232,9 +267,7 @@ def _ended_after(process: "subprocess.Popen[str]", seconds: float | None) -> Ite
 
     def end() -> None:
         late.set()
-        # Of the client and its plug-in, which is a process of its own; while they wait for Docker SIGTERM ends neither.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _signal(process, signal.SIGKILL)
 
     timer = threading.Timer(seconds or 0, end)
     if seconds:
@@ -243,6 +276,21 @@ def _ended_after(process: "subprocess.Popen[str]", seconds: float | None) -> Ite
         yield late.is_set
     finally:
         timer.cancel()
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Have it end in order, and if it waits for Docker and so hears of nothing, at once."""
+    _signal(process, signal.SIGTERM)
+    try:
+        process.wait(INTERRUPT_SECONDS)
+    except subprocess.TimeoutExpired:
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: "subprocess.Popen[str]", number: int) -> None:
+    """To the client and its plug-in, which is a process of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _container(document: dict[str, Any]) -> Container:
@@ -268,7 +316,9 @@ def _micro(timestamp: str) -> str:
 
 
 def _bytes(text: str) -> int:
-    """`123.4MiB`, as docker stats tells it."""
+    """`123.4MiB`, as docker stats tells it; `--` where it could not look."""
+    if text.strip() == "--":
+        return 0
     number = text.strip().rstrip("BKMGiT")
     unit = text.strip()[len(number) :]
     return int(float(number) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[unit])

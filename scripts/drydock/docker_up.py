@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from drydock import executions, interrupts, local_down, output, ports, settings
-from drydock.compose import SERVICES, Compose, ComposeFailed, Container
+from drydock.compose import Compose, ComposeFailed, Container, node_service
 from drydock.errors import DrydockError, ServiceFailed, SetupError
 from drydock.health import Unhealthy
 from drydock.ports import Listener
@@ -17,10 +17,11 @@ from drydock.runtime import Declared, DockerRuntime
 
 POLL_SECONDS = 0.5
 SHOWN_LOG_LINES = 12
-SPARE = "spark-spare"  # machines beyond the first three
+START_SECONDS = 120  # for Docker to make and start containers whose images are there
 RESTARTS = 3  # of a container that ends again and again, while it is waited for
-FURNISHED = "gateway"  # what Terraform needs
-FLOWS_SERVICE = "kestra"
+# Each is healthy before the next is started, and the rest after these. Compose would wait as well, but without an end
+# for one that ends again and again. Behind the first, Terraform comes in.
+FIRST = ("gateway", "postgres", "emr")
 SCHEDULE = re.compile(r"^( +)type: io\.kestra\.plugin\.core\.trigger\.Schedule$", re.MULTILINE)
 
 
@@ -35,18 +36,13 @@ def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callab
     before = compose.containers()
     _require_free(own_ports, before)
     _build(compose)
-    declared = {each.name: each for each in runtime.declared()}
-    spare = [SPARE] if settings.node_count() > settings.FIRST_NODES else []
-
-    def start(names: Sequence[str], unwatched: Sequence[str] = ()) -> None:
-        complaint = _start(compose, [*names, *unwatched])
-        _await_health(runtime, [declared[name] for name in names], complaint)
-
+    rest = [name for name in compose.services if name not in FIRST]
     try:
-        start([FURNISHED])
-        meanwhile()
-        start([name for name in SERVICES if name != FLOWS_SERVICE], spare)
-        start(SERVICES)
+        for names in (*([name] for name in FIRST), rest):
+            complaint = _start(compose, names)
+            _await_health(runtime, [each for each in runtime.declared() if each.name in names], complaint)
+            if names == [FIRST[0]]:
+                meanwhile()
         register_flows(paths, own_ports)
     except BaseException:
         with interrupts.uninterrupted():
@@ -56,8 +52,27 @@ def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callab
     return [name for name, container in after.items() if _is_new(container, before)]
 
 
+def published(own_ports: settings.Ports) -> dict[str, Listener]:
+    """Service → what of it Compose publishes."""
+    pages = {
+        node_service(index): (
+            own_ports.node_ui(index),
+            "Spark master's page" if index == 1 else "a Spark worker's page",
+        )
+        for index in range(1, settings.node_count() + 1)
+    }
+    ports_and_purposes = {
+        "gateway": (own_ports.gateway, "gateway"),
+        "emr": (own_ports.emr, "EMR control plane"),
+        "kestra": (own_ports.kestra, "Kestra"),
+        **pages,
+        "history-server": (own_ports.history_server, "History Server"),
+    }
+    return {name: Listener(settings.LOOPBACK, *each) for name, each in ports_and_purposes.items()}
+
+
 def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
-    """Have Kestra know the flows of `kestra/flows`, all of them or none. How many were new or different.
+    """Have Kestra know the flows of `kestra/flows`, none of them when it refuses one. How many were new or different.
 
     With DRYDOCK_SCHEDULES=off their schedules are disabled.
 
@@ -78,19 +93,8 @@ def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
 
 def _require_free(own_ports: settings.Ports, containers: dict[str, Container]) -> None:
     """Ports that none of our containers publishes."""
-    published = {
-        "gateway": (own_ports.gateway, "gateway"),
-        "emr": (own_ports.emr, "EMR control plane"),
-        "kestra": (own_ports.kestra, "Kestra"),
-        "spark-master": (own_ports.node_ui(1), "Spark master's page"),
-        "spark-worker-1": (own_ports.node_ui(2), "a Spark worker's page"),
-        "spark-worker-2": (own_ports.node_ui(3), "a Spark worker's page"),
-        "history-server": (own_ports.history_server, "History Server"),
-    }
     running = {name for name, container in containers.items() if container.state in ("running", "restarting")}
-    ports.require_free(
-        Listener(settings.LOOPBACK, port, purpose) for name, (port, purpose) in published.items() if name not in running
-    )
+    ports.require_free(listener for name, listener in published(own_ports).items() if name not in running)
 
 
 def _build(compose: Compose) -> None:
@@ -113,11 +117,11 @@ def _build(compose: Compose) -> None:
 
 
 def _start(compose: Compose, names: Sequence[str]) -> str:
-    """Start services and what they depend on. What Compose complained about, empty when it did not: which service is
-    not healthy, and why, is then found out by `_await_health`."""
+    """Start services. What Compose complained about, empty when it did not: which service is not healthy, and why, is
+    then found out by `_await_health`."""
     with output.stage(f"Starting {', '.join(names)}") as tell:
         try:
-            compose.run("up", "--detach", "--no-build", *names, on_line=tell)
+            compose.run("up", "--detach", "--no-build", "--no-deps", *names, on_line=tell, within_seconds=START_SECONDS)
         except ComposeFailed as error:
             return str(error)
     return ""

@@ -87,7 +87,7 @@ def history_server(ports: settings.Ports) -> None:
 
 
 def kestra(ports: settings.Ports) -> None:
-    """It answers, which it does only once its services run and every flow is registered."""
+    """It answers, which it does only once its services run, and as a local process every flow is registered."""
     _ask(f"{ports.kestra_url}/ping")
 
 

@@ -17,7 +17,7 @@ def local_down(runtime_name: RuntimeOption = "") -> None:
         output.stage("Ending the platform"),
         interrupts.uninterrupted(),
     ):
-        ended = end(paths, ports, runtime.chosen(runtime_name, settings.last_runtime()))
+        ended = end(paths, ports, runtime.chosen(runtime_name, settings.last_platform()["runtime"]))
     if not ended:
         output.done("The platform does not run: nothing to end.")
         return
@@ -28,8 +28,10 @@ def local_down(runtime_name: RuntimeOption = "") -> None:
 def end(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> str:
     """End the platform of that runtime; what was ended, in words, empty when nothing ran."""
     if runtime_name == DOCKER:
-        compose = runtime.DockerRuntime(paths, ports).compose
+        docker = runtime.DockerRuntime(paths, ports)
+        compose = docker.compose
         names = [name for name, container in compose.containers().items() if container.state == "running"]
+        docker.keep_logs()
         compose.run("down", "--remove-orphans", within_seconds=DOCKER_SECONDS)
         teardown.forget(paths)
         return ", ".join(names)

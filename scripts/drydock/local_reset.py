@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from drydock import interrupts, local_down, lock, output, runtime, settings, terraform
+from drydock.compose import Compose
 from drydock.errors import UsageError
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER
@@ -24,8 +25,9 @@ def local_reset(
         raise UsageError(f"CONFIRM is `{confirm}`, expected `{CONFIRMED}`.")
     paths, ports = settings.Paths(), settings.Ports()
     with lock.exclusive(paths, "local-reset"), interrupts.interruptible():
-        which = runtime.chosen(runtime_name, settings.last_runtime())
-        compose = runtime.DockerRuntime(paths, ports).compose if which == DOCKER else None
+        which = runtime.chosen(runtime_name, settings.last_platform()["runtime"])
+        # As `engine`: with its volumes besides, whichever Kestra it was last.
+        compose = Compose(paths, ports, "engine") if which == DOCKER else None
         doomed = [path for path in _data(paths, which) if path.exists()]
         what = f"the volumes of the Compose project {compose.project}" if compose else _megabytes(doomed)
         if not (compose.has_data() if compose else doomed):

@@ -3,6 +3,8 @@
 import json
 import os
 import time
+from pathlib import Path
+from typing import Any
 
 from drydock import (
     docker_up,
@@ -18,11 +20,11 @@ from drydock import (
     terraform,
     terraform_state,
 )
-from drydock.errors import DrydockError
+from drydock.errors import DrydockError, SetupError
 from drydock.preflight import finding
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER, PROCESS
-from drydock.toolchain.stamps import Stamp, fingerprint
+from drydock.toolchain.stamps import Stamp, fingerprint, write_file
 
 SHOWN_DEVIATIONS = 5
 
@@ -41,7 +43,7 @@ def bring_up(runtime_name: str) -> None:
         for folder in (paths.data, paths.logs, paths.event_logs, paths.home / "nodes"):
             folder.mkdir(mode=0o700, exist_ok=True)
         secrets.ensure(paths)
-        (paths.run / "last-runtime").write_text(f"{runtime_name}\n")
+        _note(paths.run / settings.LAST_PLATFORM, _likeness(runtime_name))
         furnished: list[bool] = []
 
         def meanwhile() -> None:
@@ -72,7 +74,7 @@ def _preflight(paths: settings.Paths, ports: settings.Ports, runtime_name: str) 
 def _require_the_same(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
     """A platform that runs is not changed into another one. Raises DrydockError."""
     noted = settings.running_platform()
-    if not noted or not runtime.of(paths, ports, noted.get("runtime", PROCESS)).is_running():
+    if not noted or not _is_running(runtime.of(paths, ports, noted.get("runtime", PROCESS))):
         return
     for what, found, asked in (
         ("RUNTIME", noted.get("runtime", PROCESS), runtime_name),
@@ -86,6 +88,13 @@ def _require_the_same(paths: settings.Paths, ports: settings.Ports, runtime_name
                 f"The platform runs with {what}={found}, and {what}={asked} was asked for. `make local-down` first, or "
                 "give the second platform a DRYDOCK_HOME of its own."
             )
+
+
+def _is_running(platform: runtime.Runtime) -> bool:
+    try:
+        return platform.is_running()
+    except SetupError:  # a Docker that is not there runs nothing
+        return False
 
 
 def _on_off(value: bool) -> str:
@@ -122,17 +131,22 @@ def _described(paths: settings.Paths) -> str:
 
 
 def _note_platform(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:
-    file = paths.run / "platform.json"
     note = {
-        "runtime": runtime_name,
+        **_likeness(runtime_name),
         "port_offset": ports.offset,
         "nodes": settings.node_count(),
         "schedules": settings.schedules(),
-        **({"kestra": runtime.kestra_of_compose()} if runtime_name == DOCKER else {}),
     }
-    draft = file.with_suffix(".draft")
-    draft.write_text(json.dumps(note) + "\n")
-    draft.replace(file)
+    _note(paths.run / "platform.json", note)
+
+
+def _likeness(runtime_name: str) -> dict[str, Any]:
+    """What a later `local-up` brings up again."""
+    return {"runtime": runtime_name, **({"kestra": runtime.kestra_of_compose()} if runtime_name == DOCKER else {})}
+
+
+def _note(file: Path, document: dict[str, Any]) -> None:
+    write_file(file, json.dumps(document) + "\n")
 
 
 def _show_urls(ports: settings.Ports, runtime_name: str) -> None:

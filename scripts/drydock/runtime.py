@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
 
 from drydock import health, log_files, processes, services, settings
-from drydock.compose import SERVICES, Compose, Container
+from drydock.compose import Compose, ComposeFailed, Container, node_service
 from drydock.preflight import known_runtime
 from drydock.settings import DOCKER, PROCESS
 from drydock.supervision import ProcessState, Supervisor, last_lines
@@ -67,7 +69,7 @@ def chosen(asked: str, default: str) -> str:
 
 def of(paths: settings.Paths, ports: settings.Ports, asked: str = "") -> Runtime:
     """The one that is asked for, else the running platform's, else that of the last one."""
-    is_docker = chosen(asked, settings.last_runtime()) == DOCKER
+    is_docker = chosen(asked, settings.last_platform()["runtime"]) == DOCKER
     return DockerRuntime(paths, ports) if is_docker else ProcessRuntime(paths, ports)
 
 
@@ -121,24 +123,26 @@ class DockerRuntime:
         return {name: state_of(container) for name, container in self.compose.containers().items()}
 
     def names(self) -> Sequence[str]:
-        return SERVICES
+        return self.compose.services
 
     def declared(self) -> Sequence[Declared]:
         """Health is looked at from outside, through the published ports, as a user would."""
         paths, ports = self._paths, self._ports
-        node = partial(health.node, paths=paths, emr_url=ports.emr_url)
-        workers = settings.FIRST_NODES - 1
+        count = settings.node_count()
+
+        def check_node(index: int) -> Callable[[], None]:
+            workers = count - 1 if index == 1 else None
+            return partial(health.node, f"node-{index}", ports.node_ui(index), workers, paths, ports.emr_url)
+
         checks: dict[str, tuple[Callable[[], None], str | None]] = {
             "gateway": (partial(health.gateway, paths, ports), ports.gateway_url),
             "postgres": (lambda: None, None),  # the control plane's health is told by its database
             "emr": (partial(health.emr, ports), ports.emr_url),
-            "spark-master": (partial(node, "node-1", ports.node_ui(1), workers), _page(ports.node_ui(1))),
-            "spark-worker-1": (partial(node, "node-2", ports.node_ui(2), None), _page(ports.node_ui(2))),
-            "spark-worker-2": (partial(node, "node-3", ports.node_ui(3), None), _page(ports.node_ui(3))),
+            **{node_service(i): (check_node(i), _page(ports.node_ui(i))) for i in range(1, count + 1)},
             "history-server": (partial(health.history_server, ports), ports.history_server_url),
             "kestra": (partial(health.kestra, ports), ports.kestra_url),
         }
-        return [Declared(name, *checks[name], START_SECONDS) for name in SERVICES]
+        return [Declared(name, *checks[name], START_SECONDS) for name in self.names()]
 
     def memory_bytes(self) -> dict[str, int]:
         return self.compose.memory_bytes(self.compose.containers().values())
@@ -147,7 +151,20 @@ class DockerRuntime:
         return self.names()
 
     def log(self, name: str, count: int) -> list[str]:
-        return self.compose.run("logs", "--no-color", "--no-log-prefix", f"--tail={count}", name).splitlines()
+        if name in self.compose.containers():
+            return self.compose.run("logs", "--no-color", "--no-log-prefix", f"--tail={count}", name).splitlines()
+        file = self.kept_log(name)
+        return last_lines(file, count).splitlines() if file.exists() else []
+
+    def kept_log(self, name: str) -> Path:
+        """Where a service's log is kept when its container is removed, until the next one is."""
+        return self._paths.logs / f"{name}.docker.log"
+
+    def keep_logs(self) -> None:
+        """Containers take their logs with them."""
+        for name in self.compose.containers():
+            with suppress(ComposeFailed), self.kept_log(name).open("w") as file:
+                self.compose.run("logs", "--no-color", "--no-log-prefix", name, on_line=partial(print, file=file))
 
     def follow(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         for line in self.compose.stream("logs", "--no-color", "--follow", "--tail=0", *names):
@@ -156,8 +173,8 @@ class DockerRuntime:
 
 
 def kestra_of_compose() -> str:
-    """What is Kestra in Compose: `DRYDOCK_KESTRA`, else that of the running platform, else Kestra's own image."""
-    noted: str = settings.running_platform().get("kestra", "")
+    """What is Kestra in Compose: `DRYDOCK_KESTRA`, else what it was last, else Kestra's own image."""
+    noted: str = settings.last_platform().get("kestra", "")
     return os.environ.get("DRYDOCK_KESTRA") or noted or "image"
 
 

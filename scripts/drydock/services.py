@@ -1,7 +1,7 @@
 """Every service of the platform, declared once: its command, its environment, its ports, how its health is known.
 
-A service is one command that is configured by environment variables alone. Whatever starts it (the supervisor here, or
-Compose) takes both from this declaration. It sees an allow-list of the caller's variables and its own, nothing else.
+A service is one command that is configured by environment variables alone, which the supervisor takes from here; images
+and compose.yaml have the same by hand. It sees an allow-list of the caller's variables and its own, nothing else.
 """
 
 import os

@@ -25,6 +25,7 @@ HIGHEST_PORT_OFFSET = 65535 - 18080
 PROCESS, DOCKER = "process", "docker"  # runtimes
 FIRST_NODES = 3  # a cluster of the platform's: a master and two cores
 MOST_NODES = 30
+LAST_PLATFORM = "last-platform.json"
 UP_PROCESSORS = 2
 # To be free for the platform and a day's run. Docker Desktop that was given 6 GiB says that it has a little less.
 UP_MEMORY_MEGABYTES = 6_000
@@ -209,10 +210,10 @@ class Paths:
 def compose_project(paths: Paths) -> str:
     """One of the install's own: its volumes belong to the Terraform state in its home, and to no other home's.
 
-    COMPOSE_PROJECT_NAME names another. Before the first `local-up` there is none, and its name is nobody's.
+    Before the first `local-up` there is none, and its name is nobody's. COMPOSE_PROJECT_NAME, which may be exported for
+    another project of the user's, does not count: what is ended and emptied is our own.
     """
-    install_id = paths.install_id.read_text().strip() if paths.install_id.exists() else "new"
-    return os.environ.get("COMPOSE_PROJECT_NAME") or f"drydock-{install_id}"
+    return f"drydock-{paths.install_id.read_text().strip() if paths.install_id.exists() else 'new'}"
 
 
 def schedules() -> bool:
@@ -241,12 +242,14 @@ def running_platform() -> dict[str, Any]:
     return noted
 
 
-def last_runtime() -> str:
-    """The runtime that was brought up last, whether it runs now or not; processes where none ever was."""
+def last_platform() -> dict[str, Any]:
+    """The like of what was brought up last, whether it runs now or not: `runtime`, and in Compose `kestra`. Processes
+    where nothing ever was."""
     try:
-        return (home() / "run" / "last-runtime").read_text().strip()
+        noted: dict[str, Any] = json.loads((home() / "run" / LAST_PLATFORM).read_text())
     except FileNotFoundError:
-        return PROCESS
+        return {"runtime": PROCESS}
+    return noted
 
 
 def _port_offset() -> int:

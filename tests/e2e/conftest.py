@@ -15,7 +15,6 @@ from drydock.second_home import free_ports, second_home
 from drydock.settings import DOCKER
 from tests.platform.platform_rig import Platform
 
-PROJECT = "drydock-e2e"
 DAY = date(2026, 3, 7)
 ROWS = 5000
 REQUIRED = "DRYDOCK_E2E_REQUIRED"
@@ -44,9 +43,9 @@ def pytest_report_header() -> str:
 def platform() -> Iterator[Platform]:
     """A platform that is up."""
     with pytest.MonkeyPatch.context() as variables, second_home() as paths:
-        variables.setenv("COMPOSE_PROJECT_NAME", PROJECT)
         variables.setenv("DRYDOCK_KESTRA", KESTRA)
         variables.setenv("DRYDOCK_SCHEDULES", "off")
+        variables.setenv("DRYDOCK_SCRATCH_BYTES", str(1 << 30))  # which one of the faults fills
         platform = Platform(paths, free_ports(), DOCKER)
         try:
             up = platform.drydock("local-up")
@@ -67,9 +66,9 @@ def day(platform: Platform) -> date:
 @pytest.fixture(scope="session")
 def containers(platform: Platform) -> Iterator[DockerCompose]:
     """The project as testcontainers sees it; it neither starts nor ends anything."""
-    told = Compose(platform.paths, platform.ports, KESTRA).environment()
+    compose = Compose(platform.paths, platform.ports, KESTRA)
     with pytest.MonkeyPatch.context() as variables:
-        for name, value in told.items():
+        for name, value in {**compose.environment(), "COMPOSE_PROJECT_NAME": compose.project}.items():
             variables.setenv(name, value)
         files = ["compose.yaml", *(file.name for file in KESTRAS[KESTRA])]
         yield DockerCompose(FOLDER, compose_file_name=files)

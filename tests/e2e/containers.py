@@ -4,6 +4,17 @@ import subprocess
 
 from testcontainers.compose import ComposeContainer
 
+SERVICES = (
+    "gateway",
+    "postgres",
+    "emr",
+    "spark-master",
+    "spark-worker-1",
+    "spark-worker-2",
+    "history-server",
+    "kestra",
+)
+
 
 def docker(*arguments: str) -> str:
     """What `docker ARGUMENTS` prints. Raises CalledProcessError."""

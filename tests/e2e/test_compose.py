@@ -8,9 +8,8 @@ import pytest
 from testcontainers.compose import DockerCompose
 
 from drydock import content_hash, read_back
-from drydock.compose import SERVICES
 from tests.e2e.conftest import ROWS
-from tests.e2e.containers import docker, kill_everything_in, started_at
+from tests.e2e.containers import SERVICES, docker, kill_everything_in, started_at
 from tests.platform.platform_rig import Platform, place_of_its_own, until
 from tests.spark import oracle
 

@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from testcontainers.compose import DockerCompose
 
-from drydock.compose import SERVICES
-from tests.e2e.containers import docker, inspected, kill_everything_in
+from tests.e2e.containers import SERVICES, docker, inspected, kill_everything_in
 from tests.platform.platform_rig import Platform, until
 from tests.spark import oracle
 
@@ -37,23 +36,23 @@ def cut_off(containers: DockerCompose, service: str) -> Iterator[None]:
     container = containers.get_container(service)
     (network,) = inspected(container, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}").split()
     docker("network", "disconnect", network, str(container.ID))
-    yield
-    docker("network", "connect", f"--alias={service}", network, str(container.ID))
+    try:
+        yield
+    finally:
+        docker("network", "connect", f"--alias={service}", network, str(container.ID))
 
 
 @contextmanager
 def full(containers: DockerCompose, service: str) -> Iterator[None]:
     """Not a byte is left in its scratch."""
     container = str(containers.get_container(service).ID)
-    subprocess.run(
-        ["docker", "exec", container, "dd", "if=/dev/zero", "of=/scratch/filling", "bs=1M"],
-        capture_output=True,
-        check=False,
-    )
-    left = docker("exec", container, "df", "--output=avail", "/scratch").split()[-1]
-    assert left == "0"
-    yield
-    docker("exec", container, "rm", "/scratch/filling")
+    fill = ["docker", "exec", container, "dd", "if=/dev/zero", "of=/scratch/filling", "bs=1M"]
+    try:
+        subprocess.run(fill, capture_output=True, check=False)
+        assert docker("exec", container, "df", "--output=avail", "/scratch").split()[-1] == "0"
+        yield
+    finally:
+        docker("exec", container, "rm", "/scratch/filling")
 
 
 @pytest.mark.parametrize(

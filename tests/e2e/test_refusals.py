@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drydock.compose import Compose
 from drydock.second_home import free_ports, second_home
 from drydock.settings import DOCKER, LOOPBACK
 from tests.platform.platform_rig import Platform
@@ -16,7 +17,6 @@ from tests.platform.platform_rig import Platform
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """Where a platform could be."""
-    monkeypatch.delenv("COMPOSE_PROJECT_NAME", raising=False)
     monkeypatch.setenv("DRYDOCK_KESTRA", "engine")
     with second_home() as paths:
         yield Platform(paths, free_ports(), DOCKER)
@@ -37,9 +37,7 @@ def refused(place: Platform, *, path: Path | None = None, **environment: str) ->
     up = place.start("local-up", **environment)
     assert up.end() == 1, up.text
     assert "Traceback" not in up.text
-    containers = ["docker", "ps", "--all", "--quiet", "--filter", "name=^drydock-[0-9a-f]{8}-"]
-    project = subprocess.run(containers, capture_output=True, text=True, check=True).stdout
-    assert project == ""
+    assert Compose(place.paths, place.ports, "engine").containers() == {}
     return " ".join(up.text.split())
 
 

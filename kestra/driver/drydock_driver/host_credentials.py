@@ -12,7 +12,9 @@ import json
 import os
 import sys
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 TIMEOUT_SECONDS = 10
 
@@ -20,30 +22,37 @@ TIMEOUT_SECONDS = 10
 def main() -> int:
     """Exit codes: 0 they are on stdout; 1 a sentence on stderr says why not."""
     try:
-        print(json.dumps(fetch(os.environ["DRYDOCK_HOST_CREDENTIALS_URL"], token())))
+        url, token_file = os.environ["DRYDOCK_HOST_CREDENTIALS_URL"], os.environ["DRYDOCK_HOST_CREDENTIALS_TOKEN_FILE"]
     except KeyError as error:
         return _fail(f"the environment variable {error.args[0]} is not set")
-    except OSError as error:  # URLError and HTTPError are such
-        return _fail(str(error))
+    try:
+        print(json.dumps(fetch(url, Path(token_file).read_text().strip())))
+    except HTTPError as error:  # its own words are in what it answered
+        return _fail(f"{url} answers {error.code}: {error.read().decode(errors='replace').strip() or error.reason}")
+    except (HTTPException, OSError, ValueError) as error:
+        return _fail(str(error) or type(error).__name__)
     return 0
 
 
-def token() -> str:
-    return Path(os.environ["DRYDOCK_HOST_CREDENTIALS_TOKEN_FILE"]).read_text().strip()
-
-
 def fetch(url: str, token: str) -> dict[str, object]:
-    """The credentials, as `credential_process` wants them. Raises OSError when they cannot be had."""
+    """The credentials, as `credential_process` wants them.
+
+    Raises OSError (URLError and HTTPError are such) or HTTPException when they cannot be had, ValueError when the
+    answer is something else.
+    """
     request = urllib.request.Request(url, headers={"Authorization": token})  # noqa: S310 - our own gateway's
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as answer:
         given = json.load(answer)
-    return {
-        "Version": 1,
-        "AccessKeyId": given["AccessKeyId"],
-        "SecretAccessKey": given["SecretAccessKey"],
-        "SessionToken": given["Token"],
-        "Expiration": given["Expiration"],
-    }
+    try:
+        return {
+            "Version": 1,
+            "AccessKeyId": given["AccessKeyId"],
+            "SecretAccessKey": given["SecretAccessKey"],
+            "SessionToken": given["Token"],
+            "Expiration": given["Expiration"],
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{url} answers without credentials") from error
 
 
 def _fail(reason: str) -> int:

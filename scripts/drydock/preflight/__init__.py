@@ -25,9 +25,9 @@ def everything(paths: settings.Paths, runtime: str, callers_aws: Mapping[str, st
     """
     checks = [
         *before_set_up(paths, runtime, callers_aws),
-        Check("Machine", "memory", partial(_occupied, "memory", paths)),
-        Check("Ports", "ports", partial(_occupied, "ports", paths)),
-        Check("Earlier runs", "processes", partial(_occupied, "left", paths)),
+        Check("Machine", "memory", partial(_memory, paths, runtime)),
+        Check("Ports", "ports", partial(_ports, paths, runtime)),
+        Check("Earlier runs", "processes", partial(_left, paths)),
     ]
     return sorted(checks, key=lambda check: GROUPS.index(check.group))
 
@@ -71,7 +71,7 @@ def quick(paths: settings.Paths, runtime: str) -> list[Finding]:
         Check("Machine", "DRYDOCK_HOME", partial(machine.writable_home, paths)),
         Check("Machine", "disk", partial(machine.disk, paths, settings.UP_MEGABYTES)),
         Check("Machine", "Terraform", partial(machine.terraform_noted, paths)),
-        Check("Machine", "memory", partial(_occupied, "memory", paths), Status.WARNING),
+        Check("Machine", "memory", partial(_memory, paths, runtime), Status.WARNING),
     ]
     if runtime == settings.DOCKER:
         checks.append(_docker(Once(docker.ask), Status.FAILURE))
@@ -99,9 +99,25 @@ def _megabytes(paths: settings.Paths, todo: list[plan.Step]) -> int:
     return max(settings.UP_MEGABYTES, plan.needed_megabytes(paths, todo))
 
 
-def _occupied(name: str, paths: settings.Paths) -> Iterator[Finding]:
-    """Imported where it is used: before set-up it cannot be, and after it that takes a second, while others wait."""
+# Imported where it is used: before set-up it cannot be, and after it that takes a second, while others wait.
+def _memory(paths: settings.Paths, runtime: str) -> Iterator[Finding]:
     from drydock.preflight import occupied
 
-    look = {"memory": occupied.memory, "ports": occupied.ports, "left": occupied.left}[name]
-    yield from look(paths)
+    yield from occupied.memory(paths, runtime or _runtime_at_hand())
+
+
+def _ports(paths: settings.Paths, runtime: str) -> Iterator[Finding]:
+    from drydock.preflight import occupied
+
+    yield from occupied.ports(paths, runtime or _runtime_at_hand())
+
+
+def _left(paths: settings.Paths) -> Iterator[Finding]:
+    from drydock.preflight import occupied
+
+    yield from occupied.left(paths)
+
+
+def _runtime_at_hand() -> str:
+    """That which runs, or did last."""
+    return str(settings.running_platform().get("runtime") or settings.last_platform()["runtime"])

@@ -18,7 +18,7 @@ from drydock import settings
 from drydock.preflight import machine
 from drydock.preflight.finding import Finding, Once, Status, ok
 
-SECONDS = 3.0  # for each answer of the daemon's
+SECONDS = 15.0  # for each answer; `docker info` runs all the client's plug-ins, which takes some on a cold machine
 LABEL = "com.docker.compose.project"
 END_LEFTOVERS = "`RUNTIME=docker make local-down` ends and removes them; volumes, and so data, stay."
 

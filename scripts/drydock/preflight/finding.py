@@ -13,7 +13,9 @@ from typing import Generic, TypeVar
 
 from drydock.errors import DrydockError, SetupError
 
-WITHIN_SECONDS = 10.0  # all checks together. Each waits for three seconds at most; this is for what hangs all the same
+WITHIN_SECONDS = (
+    20.0  # all checks together: each has a shorter limit of its own, and this is for what hangs all the same
+)
 LOOK_AGAIN = "`make doctor` looks again."
 
 T = TypeVar("T")

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 
 import psutil
 
+from drydock import docker_up, processes, runtime, services, settings
 from drydock import ports as port_checks
-from drydock import processes, services, settings
+from drydock.compose import Container
+from drydock.errors import SetupError
 from drydock.preflight.finding import Finding, failure, ok, warning
 from drydock.supervision import Supervisor
 
 
-def memory(paths: settings.Paths) -> Iterator[Finding]:
+def memory(paths: settings.Paths, runtime_name: str) -> Iterator[Finding]:
     """What is free of it. A platform that runs has its share already."""
     free, needed = psutil.virtual_memory().available / 1e6, settings.UP_MEMORY_MEGABYTES
     found = f"{free / 1e3:.1f} GB free"
-    if Supervisor(paths).is_running():
+    if _is_running(paths, runtime_name):
         yield ok("memory", f"{found}, beside the running platform")
     elif free < needed:
         yield warning(
@@ -29,12 +31,10 @@ def memory(paths: settings.Paths) -> Iterator[Finding]:
         yield ok("memory", found)
 
 
-def ports(paths: settings.Paths) -> Iterator[Finding]:
+def ports(paths: settings.Paths, runtime_name: str) -> Iterator[Finding]:
     """A line for those that are free, one for those that are this platform's, one for each that somebody else holds."""
-    listeners = [it for each in services.listeners(paths, settings.Ports()).values() for it in each]
-    taken = port_checks.taken(listeners)
-    own = {process.pid for process in processes.running(paths)} if taken else set()
-    ours = [it for it, holder in taken.items() if holder.pid in own]
+    look = _of_containers if runtime_name == settings.DOCKER else _of_processes
+    listeners, taken, ours = look(paths)
     for listener, holder in taken.items():
         if listener not in ours:
             yield failure(
@@ -43,11 +43,43 @@ def ports(paths: settings.Paths) -> Iterator[Finding]:
                 "Stop what holds it, or move all of Drydock's ports: `DRYDOCK_PORT_OFFSET=1000 make local-up`.",
             )
     if ours:
-        whose = "the running platform" if Supervisor(paths).is_running() else "what an earlier run has left"
+        whose = "the running platform" if _is_running(paths, runtime_name) else "what an earlier run has left"
         yield ok("ports held", f"by {whose}: {_numbers(ours)}")
     free = [it for it in listeners if it not in taken]
     if free:
         yield ok("ports free", _numbers(free))
+
+
+Looked = tuple[list[port_checks.Listener], dict[port_checks.Listener, port_checks.Holder], list[port_checks.Listener]]
+"""All that are wanted, those that are held, and by whom, and of these the platform's own."""
+
+
+def _of_processes(paths: settings.Paths) -> Looked:
+    listeners = [it for each in services.listeners(paths, settings.Ports()).values() for it in each]
+    taken = port_checks.taken(listeners)
+    own = {process.pid for process in processes.running(paths)} if taken else set()
+    return listeners, taken, [it for it, holder in taken.items() if holder.pid in own]
+
+
+def _of_containers(paths: settings.Paths) -> Looked:
+    """Docker's own processes hold the ports of its containers."""
+    published = docker_up.published(settings.Ports())
+    taken = port_checks.taken(published.values())
+    running = _containers(paths) if taken else {}
+    own = [listener for name, listener in published.items() if name in running and listener in taken]
+    return list(published.values()), taken, own
+
+
+def _containers(paths: settings.Paths) -> dict[str, Container]:
+    try:
+        found = runtime.DockerRuntime(paths, settings.Ports()).compose.containers()
+    except SetupError:  # that Docker does not answer is another check's
+        return {}
+    return {name: container for name, container in found.items() if container.state in ("running", "restarting")}
+
+
+def _is_running(paths: settings.Paths, runtime_name: str) -> bool:
+    return bool(_containers(paths)) if runtime_name == settings.DOCKER else Supervisor(paths).is_running()
 
 
 def left(paths: settings.Paths) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from drydock import processes, services, settings
+from drydock import docker_up, processes, services, settings
+from drydock.compose import Compose, Container
 from drydock.errors import SetupError
 from drydock.ports import Listener
 from drydock.preflight import occupied
@@ -42,7 +43,7 @@ def supervised(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 @pytest.mark.parametrize(("gigabytes", "status"), [(5.9, Status.WARNING), (6.1, Status.OK)])
 def test_memory(gigabytes: float, status: Status, paths: settings.Paths, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(gigabytes * 1e9)))
-    (found,) = occupied.memory(paths)
+    (found,) = occupied.memory(paths, settings.PROCESS)
     assert found.status is status
     assert found.found.startswith(f"{gigabytes} GB free")
 
@@ -52,7 +53,7 @@ def test_what_the_running_platform_has_is_not_missed(
 ):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2_000_000_000))
     supervised(True)
-    (found,) = occupied.memory(paths)
+    (found,) = occupied.memory(paths, settings.PROCESS)
     assert (found.status, found.found) == (Status.OK, "2.0 GB free, beside the running platform")
 
 
@@ -87,18 +88,27 @@ class TestPorts:
     def test_the_free_ones_are_listed(self, listeners: list[Listener], paths: settings.Paths):
         port = self.free_port()
         listeners.append(Listener("127.0.0.1", port, "gateway"))
-        assert list(occupied.ports(paths)) == [Finding("ports free", Status.OK, str(port))]
+        assert list(occupied.ports(paths, settings.PROCESS)) == [Finding("ports free", Status.OK, str(port))]
 
     def test_each_one_that_somebody_holds_is_a_failure_with_his_name(
         self, listeners: list[Listener], held: int, paths: settings.Paths
     ):
         free = self.free_port()
         listeners += [Listener("127.0.0.1", held, "gateway"), Listener("127.0.0.1", free, "emr")]
-        taken, others = occupied.ports(paths)
+        taken, others = occupied.ports(paths, settings.PROCESS)
         assert (taken.subject, taken.status) == (f"port {held}", Status.FAILURE)
         assert taken.found.startswith(f"Port {held} on 127.0.0.1 (gateway) is held by pid {os.getpid()}, ")
         assert "DRYDOCK_PORT_OFFSET=1000 make local-up" in taken.fix
         assert others.found == str(free)
+
+    @pytest.mark.parametrize(("state", "statuses"), [("running", [Status.OK]), ("exited", [Status.FAILURE])])
+    def test_a_container_s_are_held_by_docker(
+        self, state: str, statuses: list[Status], held: int, paths: settings.Paths, monkeypatch: pytest.MonkeyPatch
+    ):
+        container = Container("gateway", "0a1b", state, "healthy", 1.0, 0, 0)
+        monkeypatch.setattr(Compose, "containers", lambda _: {"gateway": container})
+        monkeypatch.setattr(docker_up, "published", lambda _: {"gateway": Listener("127.0.0.1", held, "gateway")})
+        assert [found.status for found in occupied.ports(paths, settings.DOCKER)] == statuses
 
     @pytest.mark.parametrize(
         ("runs", "whose"), [(True, "the running platform"), (False, "what an earlier run has left")]
@@ -116,12 +126,14 @@ class TestPorts:
         supervised(runs)
         processes.record(paths, {"gateway": pid})
         listeners.append(Listener("127.0.0.1", port, "gateway"))
-        assert list(occupied.ports(paths)) == [Finding("ports held", Status.OK, f"by {whose}: {port}")]
+        assert list(occupied.ports(paths, settings.PROCESS)) == [
+            Finding("ports held", Status.OK, f"by {whose}: {port}")
+        ]
 
     def test_an_offset_that_is_none_is_explained(self, paths: settings.Paths, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("DRYDOCK_PORT_OFFSET", "many")
         with pytest.raises(SetupError, match="DRYDOCK_PORT_OFFSET is `many`"):
-            list(occupied.ports(paths))
+            list(occupied.ports(paths, settings.PROCESS))
 
 
 class TestLeft:
