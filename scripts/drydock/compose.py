@@ -107,7 +107,7 @@ class Compose:
             assert process.stdout is not None
             try:
                 for line in process.stdout:
-                    lines.append(line.rstrip())
+                    lines.append(_plain(line).rstrip())
                     on_line(lines[-1])
             except BaseException:
                 _end(process)
@@ -126,7 +126,7 @@ class Compose:
             assert process.stdout is not None
             try:
                 for line in process.stdout:
-                    yield line.rstrip("\n")
+                    yield _plain(line).rstrip("\n")
             finally:
                 _end(process)
 
@@ -313,6 +313,11 @@ def _micro(timestamp: str) -> str:
     """Docker tells nanoseconds, which no datetime holds."""
     whole, _, fraction = timestamp.removesuffix("Z").partition(".")
     return f"{whole}.{fraction[:6].ljust(6, '0')}+00:00"
+
+
+def _plain(line: str) -> str:
+    """Compose clears the line before it prints one of a log, also where there is no terminal."""
+    return line.replace("\x1b[2K", "")
 
 
 def _bytes(text: str) -> int:

@@ -136,7 +136,8 @@ def _await_health(runtime: DockerRuntime, wanted: Sequence[Declared], complaint:
             containers = runtime.compose.containers()
             reasons = {name: _why_not(each, containers.get(name)) for name, each in pending.items()}
             pending = {name: each for name, each in pending.items() if reasons[name] is not None}
-            tell("; ".join(f"{name}: {reasons[name]}" for name in pending))
+            if pending:
+                tell("; ".join(f"{name}: {reasons[name]}" for name in pending))
             for name, each in pending.items():
                 container = containers.get(name)
                 elapsed = time.monotonic() - begun_at

@@ -52,7 +52,7 @@ class TestProject:
 
 class TestRun:
     def test_each_line_is_passed_on_and_all_are_returned(self, programs: Callable[..., None], compose: Compose) -> None:
-        programs("docker", "echo one; echo two >&2")
+        programs("docker", r"printf '\033[2Kone\n'; echo two >&2")
         lines: list[str] = []
         assert compose.run("up", on_line=lines.append) == "one\ntwo"
         assert lines == ["one", "two"]
