@@ -95,6 +95,7 @@ def test_a_cluster_joins_without_a_restart(cluster: list[Node]) -> None:
         assert node.log.count("is starting") == 1
 
 
+@pytest.mark.full  # tests/platform/test_emr_api.py sees the same on a whole platform
 def test_executors_run_on_both_core_nodes_in_the_clusters_python(cluster: list[Node], gateway: Gateway) -> None:
     master, *cores = cluster
     script = gateway.put("jobs/hosts.py", HOSTS)
