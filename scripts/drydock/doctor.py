@@ -3,6 +3,7 @@
 Called by `scripts/doctor.py`, which does with less where nothing has been set up yet.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -22,6 +23,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="The same, for scripts.")] = False,
 ) -> None:
     """Look at machine, Docker, ports, network and what earlier runs have left. Exit code 1 when something fails."""
+    # jgo's `requests` silences this itself; where the checks import it side by side, another one may undo that.
+    warnings.filterwarnings("ignore", message="SOCKS support in urllib3")
     asked = preflight.known_runtime(runtime)
     callers_aws: Mapping[str, str] = context.obj or {}
     with output.stage("Looking at this machine", output.ERRORS):

@@ -24,7 +24,7 @@ ELSEWHERE = {
 def copied(image: str) -> list[str]:
     """What set-up in the image is given of the repository, by the COPY lines before its RUN."""
     dockerfile = (COMPOSE / image / "Dockerfile").read_text().replace("\\\n", " ")
-    made = dockerfile[dockerfile.index("WORKDIR /opt/drydock/source") : dockerfile.index("scripts/prepare.py --part")]
+    made = dockerfile[dockerfile.index("WORKDIR /usr/src/drydock") : dockerfile.index("scripts/prepare.py --part")]
     lines = [line.split()[1:-1] for line in made.splitlines() if line.startswith("COPY")]
     return [name for line in lines for name in line if not name.startswith(("compose/", "kestra/"))]
 
