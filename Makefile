@@ -30,7 +30,7 @@ help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 ##@ The running platform
-local-up: setup ## Start the platform in Docker Compose (RUNTIME=process: as local processes); what runs is left alone
+local-up: setup ## Start the platform: as it ran last, else in Docker Compose (RUNTIME=docker|process); what runs is left alone
 	@$(DRYDOCK) local-up
 local-down: setup ## End every process of the platform, and only those
 	@$(DRYDOCK) local-down

@@ -17,7 +17,7 @@ def local_down(runtime_name: RuntimeOption = "") -> None:
         output.stage("Ending the platform"),
         interrupts.uninterrupted(),
     ):
-        ended = end(paths, ports, runtime.chosen(runtime_name, settings.last_platform()["runtime"]))
+        ended = end(paths, ports, runtime.chosen(runtime_name, settings.last_runtime()))
     if not ended:
         output.done("The platform does not run: nothing to end.")
         return

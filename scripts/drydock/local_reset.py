@@ -9,7 +9,7 @@ import typer
 
 from drydock import interrupts, local_down, lock, output, runtime, settings, terraform
 from drydock.compose import Compose
-from drydock.errors import UsageError
+from drydock.errors import DrydockError, UsageError
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER
 
@@ -25,7 +25,7 @@ def local_reset(
         raise UsageError(f"CONFIRM is `{confirm}`, expected `{CONFIRMED}`.")
     paths, ports = settings.Paths(), settings.Ports()
     with lock.exclusive(paths, "local-reset"), interrupts.interruptible():
-        which = runtime.chosen(runtime_name, settings.last_platform()["runtime"])
+        which = runtime.chosen(runtime_name, settings.last_runtime())
         # As `engine`: with its volumes besides, whichever Kestra it was last.
         compose = Compose(paths, ports, "engine") if which == DOCKER else None
         doomed = [path for path in _data(paths, which) if path.exists()]
@@ -54,7 +54,8 @@ def _ask(paths: settings.Paths, what: str) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"Nobody is here to be asked. `make local-reset CONFIRM={CONFIRMED}` removes all data.")
     output.warn(f"This ends the platform in `{paths.home}` and removes its data for good: {what}.")
-    typer.confirm("Remove it?", abort=True)
+    if not typer.confirm("Remove it?"):
+        raise DrydockError("Nothing was removed.")
 
 
 def _megabytes(doomed: list[Path]) -> str:

@@ -27,11 +27,12 @@ from drydock.settings import DOCKER, PROCESS
 from drydock.toolchain.stamps import Stamp, fingerprint, write_file
 
 SHOWN_DEVIATIONS = 5
+HOW = {DOCKER: "in Docker Compose", PROCESS: "as local processes"}
 
 
 def local_up(runtime_name: RuntimeOption = "") -> None:
-    """Bring the platform up, in Docker Compose or as local processes; what a failure leaves behind it says."""
-    bring_up(runtime.chosen(runtime_name, DOCKER))
+    """Bring the platform up: the one that was up last, else in Docker Compose. What a failure leaves behind it says."""
+    bring_up(runtime.chosen(runtime_name, settings.last_runtime(DOCKER)))
 
 
 def bring_up(runtime_name: str) -> None:
@@ -55,7 +56,7 @@ def bring_up(runtime_name: str) -> None:
         else:
             started = startup.bring_up(paths, services.declare(paths, ports), meanwhile)
     if started or any(furnished):
-        output.done(f"The platform is up, after {time.monotonic() - begun_at:.0f} s.")
+        output.done(f"The platform is up, {HOW[runtime_name]}, after {time.monotonic() - begun_at:.0f} s.")
     else:
         output.done("The platform was up already, and is healthy: nothing to do.")
     _show_urls(ports, runtime_name)

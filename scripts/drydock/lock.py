@@ -21,9 +21,7 @@ def exclusive(paths: settings.Paths, verb: str) -> Iterator[None]:
     """Hold the platform's lock for a verb. Raises DrydockError, naming who holds it, when it is held."""
 
     def refuse(holder: str) -> None:
-        raise DrydockError(
-            f"{holder} is at work on this platform just now. Wait until it has ended, then `make {verb}` again."
-        )
+        raise DrydockError(f"{holder} is at work on this platform just now. Wait until it has ended, then try again.")
 
     with held(paths.run / "lock", f"`make {verb}`", refuse):
         yield

@@ -7,7 +7,7 @@ or it says which one is and why.
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from drydock import aws, executions, output, settings, summary, terraform
 from drydock.day import DateOption, FlowRun, RowsOption, generation, parse_date, parse_rows, processing, run_command
@@ -23,6 +23,8 @@ from drydock.running import require_running
 def run(date: DateOption = "", rows: RowsOption = "") -> None:
     """Run a day on the running platform, and show what came of it."""
     day, row_count = parse_date(date), parse_rows(rows)
+    if day > datetime.now(UTC).date():
+        output.warn(f"{day} is in the future: the report will count every day until then as missing.")
     paths, ports = settings.Paths(), settings.Ports()
     begun_at = time.monotonic()
     run_id = run_day(paths, ports, day, row_count)

@@ -69,7 +69,7 @@ def chosen(asked: str, default: str) -> str:
 
 def of(paths: settings.Paths, ports: settings.Ports, asked: str = "") -> Runtime:
     """The one that is asked for, else the running platform's, else that of the last one."""
-    is_docker = chosen(asked, settings.last_platform()["runtime"]) == DOCKER
+    is_docker = chosen(asked, settings.last_runtime()) == DOCKER
     return DockerRuntime(paths, ports) if is_docker else ProcessRuntime(paths, ports)
 
 

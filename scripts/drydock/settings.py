@@ -216,6 +216,11 @@ def compose_project(paths: Paths) -> str:
     return f"drydock-{paths.install_id.read_text().strip() if paths.install_id.exists() else 'new'}"
 
 
+def last_runtime(default: str = PROCESS) -> str:
+    """The runtime that was brought up last, or this where none ever was."""
+    return str(last_platform().get("runtime", default))
+
+
 def schedules() -> bool:
     """Whether the flows' schedules fire: unless `DRYDOCK_SCHEDULES` is `off`."""
     text = os.environ.get("DRYDOCK_SCHEDULES") or "on"
@@ -243,12 +248,12 @@ def running_platform() -> dict[str, Any]:
 
 
 def last_platform() -> dict[str, Any]:
-    """The like of what was brought up last, whether it runs now or not: `runtime`, and in Compose `kestra`. Processes
-    where nothing ever was."""
+    """The like of what was brought up last, whether it runs now or not: `runtime`, and in Compose `kestra`. Empty where
+    nothing ever was."""
     try:
         noted: dict[str, Any] = json.loads((home() / "run" / LAST_PLATFORM).read_text())
     except FileNotFoundError:
-        return {"runtime": PROCESS}
+        return {}
     return noted
 
 

@@ -25,7 +25,7 @@ def test_a_second_verb_is_refused_and_told_of_the_first(paths: settings.Paths) -
         pytest.fail("the lock was given twice")
     assert str(refused.value) == (
         f"`make local-up` (pid {os.getpid()}) is at work on this platform just now. "
-        "Wait until it has ended, then `make local-down` again."
+        "Wait until it has ended, then try again."
     )
     with lock.exclusive(paths, "local-down"):
         pass  # it was released

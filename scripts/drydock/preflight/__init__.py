@@ -120,4 +120,4 @@ def _left(paths: settings.Paths) -> Iterator[Finding]:
 
 def _runtime_at_hand() -> str:
     """That which runs, or did last."""
-    return str(settings.running_platform().get("runtime") or settings.last_platform()["runtime"])
+    return str(settings.running_platform().get("runtime") or settings.last_runtime())
