@@ -31,6 +31,7 @@ BUILT_FROM = ("PYTHON_IMAGE", "POSTGRES_IMAGE", "KESTRA_IMAGE")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "DRYDOCK_MAVEN_REPOSITORY")
 ASK_SECONDS = 30
+STOP_SECONDS = 300  # for all: twice the longest grace period of a service, and as much for a busy machine
 INTERRUPT_SECONDS = 20  # for the client to end in order
 MORE_NODES = "more-nodes.yaml"
 
@@ -47,6 +48,11 @@ class Container:
     started_at: float | None
     restarts: int
     exit_code: int
+
+    @property
+    def runs(self) -> bool:
+        """Also one that Docker is starting again."""
+        return self.state in ("running", "restarting")
 
 
 class ComposeFailed(SetupError):
@@ -87,12 +93,14 @@ class Compose:
 
     def environment(self) -> dict[str, str]:
         """What the command is run with: holds secrets, never to be shown."""
-        caller = {
-            name: value
-            for name, value in os.environ.items()
-            if name in (*INHERITED, *BUILT_FROM, *PROXIES) or name.startswith(INHERITED_PREFIXES)
+        return {
+            **_callers(*INHERITED, *BUILT_FROM, *PROXIES),
+            **self._ports_named(),
+            **self._secrets(),
+            **_callers("DRYDOCK_NODE_MEMORY", "DRYDOCK_SCRATCH_BYTES"),
+            **_for_builds(),
+            "DRYDOCK_POSTGRES_START": (FOLDER / "postgres" / "start").read_text(),
         }
-        return {**caller, **self._ports_named(), **self._secrets(), **self._sizes(), **self._for_builds()}
 
     def run(
         self, *arguments: str, on_line: Callable[[str], None] = lambda _: None, within_seconds: float | None = None
@@ -179,7 +187,7 @@ class Compose:
         _require_docker()
         try:
             ended = subprocess.run(
-                command, env=self.environment(), capture_output=True, text=True, check=False, timeout=ASK_SECONDS
+                command, env=_callers(*INHERITED), capture_output=True, text=True, check=False, timeout=ASK_SECONDS
             )
         except subprocess.TimeoutExpired:
             raise SetupError(f"Docker has not answered `{command[1]}` within {ASK_SECONDS} s.") from None
@@ -197,23 +205,6 @@ class Compose:
             "DRYDOCK_KESTRA_PORT": str(ports.kestra),
             "DRYDOCK_HISTORY_SERVER_PORT": str(ports.history_server),
             **{f"DRYDOCK_NODE_{index}_PORT": str(ports.node_ui(index)) for index in (1, 2, 3)},
-        }
-
-    def _sizes(self) -> dict[str, str]:
-        named = ("DRYDOCK_NODE_MEMORY", "DRYDOCK_SCRATCH_BYTES")
-        return {name: os.environ[name] for name in named if name in os.environ}
-
-    def _for_builds(self) -> dict[str, str]:
-        """An attestation would have another time in it, and so make another image, each time."""
-        mirrors = "\n".join(f"{name}={os.environ[name]}" for name in MIRRORS if os.environ.get(name))
-        authority = os.environ.get("EXTRA_CA_FILE")
-        if authority and not Path(authority).is_file():
-            raise UsageError(f"EXTRA_CA_FILE is `{authority}`, which is no file.")
-        return {
-            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
-            "DRYDOCK_SECRET_MIRRORS": mirrors,
-            "DRYDOCK_POSTGRES_START": (FOLDER / "postgres" / "start").read_text(),
-            **({"EXTRA_CA_FILE": str(Path(authority).resolve())} if authority else {}),
         }
 
     def _more_nodes(self) -> str:
@@ -250,6 +241,24 @@ class Compose:
 def node_service(index: int) -> str:
     """The service of a node, from 1: the first is where Spark's master is while no cluster has a node."""
     return "spark-master" if index == 1 else f"spark-worker-{index - 1}"
+
+
+def _callers(*names: str) -> dict[str, str]:
+    """Of the caller's variables those with these names, and what the docker CLI is configured by."""
+    return {name: value for name, value in os.environ.items() if name in names or name.startswith(INHERITED_PREFIXES)}
+
+
+def _for_builds() -> dict[str, str]:
+    mirrors = "\n".join(f"{name}={os.environ[name]}" for name in MIRRORS if os.environ.get(name))
+    authority = os.environ.get("EXTRA_CA_FILE")
+    if authority and not Path(authority).is_file():
+        raise UsageError(f"EXTRA_CA_FILE is `{authority}`, which is no file.")
+    return {
+        # One would have another time in it, and so make another image, each time.
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+        "DRYDOCK_SECRET_MIRRORS": mirrors,
+        **({"EXTRA_CA_FILE": str(Path(authority).resolve())} if authority else {}),
+    }
 
 
 def _require_docker() -> None:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from drydock import executions, interrupts, local_down, output, ports, settings
-from drydock.compose import Compose, ComposeFailed, Container, node_service
+from drydock import executions, interrupts, output, ports, settings
+from drydock.compose import STOP_SECONDS, Compose, ComposeFailed, Container, node_service
 from drydock.errors import DrydockError, ServiceFailed, SetupError
 from drydock.health import Unhealthy
 from drydock.ports import Listener
@@ -19,9 +19,6 @@ POLL_SECONDS = 0.5
 SHOWN_LOG_LINES = 12
 START_SECONDS = 120  # for Docker to make and start containers whose images are there
 RESTARTS = 3  # of a container that ends again and again, while it is waited for
-# Each is healthy before the next is started, and the rest after these. Compose would wait as well, but without an end
-# for one that ends again and again. Behind the first, Terraform comes in.
-FIRST = ("gateway", "postgres", "emr")
 SCHEDULE = re.compile(r"^( +)type: io\.kestra\.plugin\.core\.trigger\.Schedule$", re.MULTILINE)
 
 
@@ -36,13 +33,20 @@ def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callab
     before = compose.containers()
     _require_free(own_ports, before)
     _build(compose)
-    rest = [name for name in compose.services if name not in FIRST]
+    declared = {each.name: each for each in runtime.declared()}
+
+    def start(*names: str) -> None:
+        complaint = _start(compose, names)
+        _await_health(runtime, [declared[name] for name in names], complaint)
+
+    # Each is healthy before the next is started. Compose would wait as well, but without an end for one that ends again
+    # and again.
     try:
-        for names in (*([name] for name in FIRST), rest):
-            complaint = _start(compose, names)
-            _await_health(runtime, [each for each in runtime.declared() if each.name in names], complaint)
-            if names == [FIRST[0]]:
-                meanwhile()
+        start("gateway")
+        meanwhile()
+        start("postgres")
+        start("emr")
+        start(*(name for name in compose.services if name not in ("gateway", "postgres", "emr")))
         register_flows(paths, own_ports)
     except BaseException:
         with interrupts.uninterrupted():
@@ -93,7 +97,7 @@ def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
 
 def _require_free(own_ports: settings.Ports, containers: dict[str, Container]) -> None:
     """Ports that none of our containers publishes."""
-    running = {name for name, container in containers.items() if container.state in ("running", "restarting")}
+    running = {name for name, container in containers.items() if container.runs}
     ports.require_free(listener for name, listener in published(own_ports).items() if name not in running)
 
 
@@ -179,7 +183,7 @@ def _undo(compose: Compose, before: dict[str, Container]) -> None:
         started = [name for name, container in compose.containers().items() if _is_new(container, before)]
         if started:
             output.warn(f"Stopping what this command had started: {', '.join(started)}.")
-            compose.run("stop", *started, within_seconds=local_down.DOCKER_SECONDS)
+            compose.run("stop", *started, within_seconds=STOP_SECONDS)
 
 
 def _is_dead(container: Container | None, restarts_before: int) -> bool:
@@ -190,5 +194,4 @@ def _is_dead(container: Container | None, restarts_before: int) -> bool:
 
 def _is_new(container: Container, before: dict[str, Container]) -> bool:
     former = before.get(container.service)
-    runs = container.state in ("running", "restarting")
-    return runs and (former is None or former.started_at != container.started_at)
+    return container.runs and (former is None or former.started_at != container.started_at)

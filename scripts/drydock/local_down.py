@@ -1,10 +1,9 @@
 """`make local-down`: end every process of the platform, and none besides. Safe to repeat."""
 
 from drydock import interrupts, lock, output, runtime, services, settings, teardown
+from drydock.compose import STOP_SECONDS
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER
-
-DOCKER_SECONDS = 300  # twice the longest grace period of a service, and as much for a busy machine
 
 
 def local_down(runtime_name: RuntimeOption = "") -> None:
@@ -32,7 +31,7 @@ def end(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> str:
         compose = docker.compose
         names = [name for name, container in compose.containers().items() if container.state == "running"]
         docker.keep_logs()
-        compose.run("down", "--remove-orphans", within_seconds=DOCKER_SECONDS)
+        compose.run("down", "--remove-orphans", within_seconds=STOP_SECONDS)
         teardown.forget(paths)
         return ", ".join(names)
     ended = teardown.end_all(paths)

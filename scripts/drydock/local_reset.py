@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from drydock import interrupts, local_down, lock, output, runtime, settings, terraform
-from drydock.compose import Compose
+from drydock.compose import STOP_SECONDS, Compose
 from drydock.errors import DrydockError, UsageError
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER
@@ -38,7 +38,7 @@ def local_reset(
         with output.stage("Ending the platform and removing its data"), interrupts.uninterrupted():
             local_down.end(paths, ports, which)
             if compose:
-                compose.run("down", "--volumes", "--remove-orphans", within_seconds=local_down.DOCKER_SECONDS)
+                compose.run("down", "--volumes", "--remove-orphans", within_seconds=STOP_SECONDS)
             for path in doomed:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     output.done("The platform is empty. `make local-up` makes it anew.")

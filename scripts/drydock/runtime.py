@@ -101,8 +101,7 @@ class ProcessRuntime:
         return (*self.names(), "supervisord")
 
     def log(self, name: str, count: int) -> list[str]:
-        file = self._paths.logs / f"{name}.log"
-        return last_lines(file, count).splitlines() if file.exists() else []
+        return _last_of(self._paths.logs / f"{name}.log", count)
 
     def follow(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         return log_files.follow({name: self._paths.logs / f"{name}.log" for name in names})
@@ -153,8 +152,7 @@ class DockerRuntime:
     def log(self, name: str, count: int) -> list[str]:
         if name in self.compose.containers():
             return self.compose.run("logs", "--no-color", "--no-log-prefix", f"--tail={count}", name).splitlines()
-        file = self.kept_log(name)
-        return last_lines(file, count).splitlines() if file.exists() else []
+        return _last_of(self.kept_log(name), count)
 
     def kept_log(self, name: str) -> Path:
         """Where a service's log is kept when its container is removed, until the next one is."""
@@ -163,8 +161,8 @@ class DockerRuntime:
     def keep_logs(self) -> None:
         """Containers take their logs with them."""
         for name in self.compose.containers():
-            with suppress(ComposeFailed), self.kept_log(name).open("w") as file:
-                self.compose.run("logs", "--no-color", "--no-log-prefix", name, on_line=partial(print, file=file))
+            with suppress(ComposeFailed):
+                self.kept_log(name).write_text(self.compose.run("logs", "--no-color", "--no-log-prefix", name) + "\n")
 
     def follow(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         for line in self.compose.stream("logs", "--no-color", "--follow", "--tail=0", *names):
@@ -184,6 +182,10 @@ def state_of(container: Container) -> ProcessState:
     name = names.get(container.state, "EXITED")
     complaint = f"exit code {container.exit_code}" if name in ("EXITED", "BACKOFF") else ""
     return ProcessState(name, None, container.started_at, complaint, container.restarts)
+
+
+def _last_of(log: Path, count: int) -> list[str]:
+    return last_lines(log, count).splitlines() if log.exists() else []
 
 
 def _page(port: int) -> str:

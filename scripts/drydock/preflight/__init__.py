@@ -4,8 +4,9 @@
 what `make local-up` has to know first. Importing this needs the standard library only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from drydock import settings
 from drydock.errors import UsageError
@@ -25,9 +26,9 @@ def everything(paths: settings.Paths, runtime: str, callers_aws: Mapping[str, st
     """
     checks = [
         *before_set_up(paths, runtime, callers_aws),
-        Check("Machine", "memory", partial(_memory, paths, runtime)),
-        Check("Ports", "ports", partial(_ports, paths, runtime)),
-        Check("Earlier runs", "processes", partial(_left, paths)),
+        Check("Machine", "memory", partial(_occupied, "memory", paths, runtime)),
+        Check("Ports", "ports", partial(_occupied, "ports", paths, runtime)),
+        Check("Earlier runs", "processes", partial(_occupied, "left", paths)),
     ]
     return sorted(checks, key=lambda check: GROUPS.index(check.group))
 
@@ -71,7 +72,7 @@ def quick(paths: settings.Paths, runtime: str) -> list[Finding]:
         Check("Machine", "DRYDOCK_HOME", partial(machine.writable_home, paths)),
         Check("Machine", "disk", partial(machine.disk, paths, settings.UP_MEGABYTES)),
         Check("Machine", "Terraform", partial(machine.terraform_noted, paths)),
-        Check("Machine", "memory", partial(_memory, paths, runtime), Status.WARNING),
+        Check("Machine", "memory", partial(_occupied, "memory", paths, runtime), Status.WARNING),
     ]
     if runtime == settings.DOCKER:
         checks.append(_docker(Once(docker.ask), Status.FAILURE))
@@ -99,25 +100,13 @@ def _megabytes(paths: settings.Paths, todo: list[plan.Step]) -> int:
     return max(settings.UP_MEGABYTES, plan.needed_megabytes(paths, todo))
 
 
-# Imported where it is used: before set-up it cannot be, and after it that takes a second, while others wait.
-def _memory(paths: settings.Paths, runtime: str) -> Iterator[Finding]:
+def _occupied(name: str, *arguments: Any) -> Iterator[Finding]:
+    """Imported where it is used: before set-up it cannot be, and after it that takes a second, while others wait."""
     from drydock.preflight import occupied
 
-    yield from occupied.memory(paths, runtime or _runtime_at_hand())
-
-
-def _ports(paths: settings.Paths, runtime: str) -> Iterator[Finding]:
-    from drydock.preflight import occupied
-
-    yield from occupied.ports(paths, runtime or _runtime_at_hand())
-
-
-def _left(paths: settings.Paths) -> Iterator[Finding]:
-    from drydock.preflight import occupied
-
-    yield from occupied.left(paths)
-
-
-def _runtime_at_hand() -> str:
-    """That which runs, or did last."""
-    return str(settings.running_platform().get("runtime") or settings.last_runtime())
+    looks: dict[str, Callable[..., Iterator[Finding]]] = {
+        "memory": occupied.memory,
+        "ports": occupied.ports,
+        "left": occupied.left,
+    }
+    yield from looks[name](*arguments)

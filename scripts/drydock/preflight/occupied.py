@@ -1,6 +1,7 @@
 """What is taken of this machine, and by whom: memory, the platform's ports, processes that an earlier run has left.
 
-Needs the workspace's packages.
+Needs the workspace's packages. `asked`: the runtime that was asked for; where it is empty, it is about that which runs,
+or did last.
 """
 
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from drydock.preflight.finding import Finding, failure, ok, warning
 from drydock.supervision import Supervisor
 
 
-def memory(paths: settings.Paths, runtime_name: str) -> Iterator[Finding]:
+def memory(paths: settings.Paths, asked: str) -> Iterator[Finding]:
     """What is free of it. A platform that runs has its share already."""
     free, needed = psutil.virtual_memory().available / 1e6, settings.UP_MEMORY_MEGABYTES
     found = f"{free / 1e3:.1f} GB free"
-    if _is_running(paths, runtime_name):
+    if _is_running(paths, asked):
         yield ok("memory", f"{found}, beside the running platform")
     elif free < needed:
         yield warning(
@@ -31,9 +32,9 @@ def memory(paths: settings.Paths, runtime_name: str) -> Iterator[Finding]:
         yield ok("memory", found)
 
 
-def ports(paths: settings.Paths, runtime_name: str) -> Iterator[Finding]:
+def ports(paths: settings.Paths, asked: str) -> Iterator[Finding]:
     """A line for those that are free, one for those that are this platform's, one for each that somebody else holds."""
-    look = _of_containers if runtime_name == settings.DOCKER else _of_processes
+    look = _of_containers if _is_of_containers(asked) else _of_processes
     listeners, taken, ours = look(paths)
     for listener, holder in taken.items():
         if listener not in ours:
@@ -43,7 +44,7 @@ def ports(paths: settings.Paths, runtime_name: str) -> Iterator[Finding]:
                 "Stop what holds it, or move all of Drydock's ports: `DRYDOCK_PORT_OFFSET=1000 make local-up`.",
             )
     if ours:
-        whose = "the running platform" if _is_running(paths, runtime_name) else "what an earlier run has left"
+        whose = "the running platform" if _is_running(paths, asked) else "what an earlier run has left"
         yield ok("ports held", f"by {whose}: {_numbers(ours)}")
     free = [it for it in listeners if it not in taken]
     if free:
@@ -75,11 +76,15 @@ def _containers(paths: settings.Paths) -> dict[str, Container]:
         found = runtime.DockerRuntime(paths, settings.Ports()).compose.containers()
     except SetupError:  # that Docker does not answer is another check's
         return {}
-    return {name: container for name, container in found.items() if container.state in ("running", "restarting")}
+    return {name: container for name, container in found.items() if container.runs}
 
 
-def _is_running(paths: settings.Paths, runtime_name: str) -> bool:
-    return bool(_containers(paths)) if runtime_name == settings.DOCKER else Supervisor(paths).is_running()
+def _is_of_containers(asked: str) -> bool:
+    return runtime.chosen(asked, settings.last_runtime()) == settings.DOCKER
+
+
+def _is_running(paths: settings.Paths, asked: str) -> bool:
+    return bool(_containers(paths)) if _is_of_containers(asked) else Supervisor(paths).is_running()
 
 
 def left(paths: settings.Paths) -> Iterator[Finding]:
