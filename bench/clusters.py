@@ -25,16 +25,17 @@ from emr_api import machine
 from processor_time import process_tree, processor_seconds
 from step_phases import seconds_of_phases
 
-from drydock import aws, health, processes, settings, supervision, terraform
+from drydock import aws, health, processes, settings, supervision
 from drydock.second_home import free_ports, second_home
 from drydock.settings import PROCESS
+from drydock.site import INPUT_BUCKET, PLATFORM_CONFIG_URI
 from drydock_driver import creation, platform_config
 from drydock_driver.cluster import JobRun
 
 PAUSE_SECONDS = 0.05
 DEADLINE_SECONDS = 300
 IDLE_SECONDS = 30
-PROGRAM = f"s3://{terraform.INPUT_BUCKET}/spark_app/submitted/bench.py"
+PROGRAM = f"s3://{INPUT_BUCKET}/spark_app/submitted/bench.py"
 PROGRAM_TEXT = b"""
 from pyspark.sql import SparkSession
 
@@ -58,7 +59,7 @@ class Platform:
     def __post_init__(self) -> None:
         self._emr = aws.operator_client("emr", self.paths, self.ports)
         self._s3 = aws.operator_client("s3", self.paths, self.ports)
-        self._described = platform_config.load(self._s3, terraform.PLATFORM_CONFIG_URI)
+        self._described = platform_config.load(self._s3, PLATFORM_CONFIG_URI)
         bucket, _, key = PROGRAM.removeprefix("s3://").partition("/")
         self._s3.put_object(Bucket=bucket, Key=key, Body=PROGRAM_TEXT)
 

@@ -26,7 +26,8 @@ from duckdb_day import TABLES
 from emr_api import machine
 from processor_time import Cost, cost_of, process_tree, processor_seconds
 
-from drydock import aws, env, settings, supervision, terraform
+from drydock import aws, env, settings, supervision
+from drydock.site import INPUT_BUCKET
 from drydock.test import environment
 
 DATE = dt.date(2026, 3, 2)
@@ -68,7 +69,7 @@ class Programs:
 
     @property
     def source(self) -> str:
-        return f"s3://{terraform.INPUT_BUCKET}/bench"
+        return f"s3://{INPUT_BUCKET}/bench"
 
     @property
     def raw(self) -> Path:
@@ -79,9 +80,9 @@ class Programs:
         s3 = aws.operator_client("s3", self.platform.paths, self.platform.ports)
         self.raw.mkdir(parents=True, exist_ok=True)
         prefix = f"bench/ship_date={DATE}/"
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=terraform.INPUT_BUCKET, Prefix=prefix):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=INPUT_BUCKET, Prefix=prefix):
             for found in page["Contents"]:
-                content = s3.get_object(Bucket=terraform.INPUT_BUCKET, Key=found["Key"])["Body"].read()
+                content = s3.get_object(Bucket=INPUT_BUCKET, Key=found["Key"])["Body"].read()
                 (self.raw / found["Key"].rpartition("/")[2]).write_bytes(content)
 
     def gateway_seconds(self) -> float:

@@ -20,14 +20,14 @@ locals {
   account_id = data.aws_caller_identity.this.account_id
   partition  = data.aws_partition.this.partition
 
-  # On AWS a bucket's name is taken for the whole world, so a prefix stands in front of it there.
+  # On AWS a bucket's name is taken for the whole world and a role's for the account, so a prefix stands in front there.
   buckets = { for purpose, name in {
     input  = "spark-job-data-input"
     source = "spark-job-data-source-1"
     output = "spark-job-data-output"
     logs   = "emr-cluster-spark-logs"
     audit  = "builditall-logs"
-  } : purpose => "${var.bucket_prefix}${name}" }
+  } : purpose => "${var.name_prefix}${name}" }
 
   # Folders in those buckets. What the roles may do is said in terms of these.
   folders = {
@@ -57,6 +57,7 @@ module "network" {
 module "iam" {
   source = "./modules/iam"
 
+  name_prefix               = var.name_prefix
   account_id                = local.account_id
   partition                 = local.partition
   region                    = var.region
@@ -76,6 +77,8 @@ module "storage" {
   instance_role_arn = module.iam.instance_role_arn
   kestra_role_arn   = module.iam.kestra_role_arn
   force_destroy     = var.force_destroy
+  versioning        = var.versioning
+  retention_days    = var.retention_days
 }
 
 module "emr" {
@@ -100,7 +103,8 @@ module "emr" {
   idle_timeout_seconds = var.idle_timeout_seconds
 
   uris = {
-    application = "s3://${local.buckets.input}/${local.folders.application}"
+    application = "s3://${local.buckets.input}/${local.folders.application}/${var.application_revision}"
+    wheels      = "s3://${local.buckets.input}/${local.folders.application}/${var.wheels_revision}"
     source      = "s3://${local.buckets.source}/${local.folders.source}"
     output      = "s3://${local.buckets.output}"
     logs        = "s3://${local.buckets.logs}/${local.folders.logs}"
@@ -108,15 +112,17 @@ module "emr" {
   }
 }
 
-module "application" {
-  source = "./modules/application"
+# All that the driver reads. It is written when everything that it speaks of is there, save what it says of the jobs:
+# they are uploaded by what runs Terraform, each revision beside the others, so that a cluster which was made from the
+# description of before finds the jobs of before.
+resource "aws_s3_object" "platform_config" {
+  bucket       = module.storage.bucket_names.input
+  key          = "${local.folders.config}/platform.json"
+  content      = jsonencode(module.emr.platform_config)
+  content_type = "application/json"
 
-  bucket          = module.storage.bucket_names.input
-  folder          = local.folders.application
-  config_key      = "${local.folders.config}/platform.json"
-  platform_config = module.emr.platform_config
-  jobs_dir        = var.jobs_dir
-  package_archive = var.package_archive
-  log_store       = var.log_store
-  wheels_dir      = var.wheels_dir
+  # An object has ten tags at most, and each costs a request: the buckets bear them.
+  override_provider {
+    default_tags { tags = {} }
+  }
 }

@@ -5,7 +5,7 @@ output "account_id" {
 
 output "platform_config_uri" {
   description = "Where the description of the platform is, which is all that the driver reads."
-  value       = module.application.platform_config_uri
+  value       = "s3://${local.buckets.input}/${aws_s3_object.platform_config.key}"
 }
 
 output "platform_config" {

@@ -15,13 +15,13 @@ variable "platform" {
   }
 }
 
-variable "bucket_prefix" {
-  description = "Stands in front of every bucket's name: empty locally, on AWS something that nobody else has, as `acme-`."
+variable "name_prefix" {
+  description = "Stands in front of the names of buckets and roles: empty locally, on AWS something that nobody else has, as `acme-`."
   type        = string
 
   validation {
-    condition     = var.bucket_prefix == "" || can(regex("^[a-z0-9][a-z0-9-]{0,38}-$", var.bucket_prefix))
-    error_message = "bucket_prefix must be empty, or at most 40 lower-case letters, digits and hyphens that end with a hyphen: a bucket's name has 63 characters at most."
+    condition     = var.name_prefix == "" || can(regex("^[a-z0-9][a-z0-9-]{0,38}-$", var.name_prefix))
+    error_message = "name_prefix must be empty, or at most 40 lower-case letters, digits and hyphens that end with a hyphen: a bucket's name has 63 characters at most."
   }
 }
 
@@ -29,6 +29,27 @@ variable "force_destroy" {
   description = "Whether `terraform destroy` may delete buckets that still hold objects."
   type        = bool
   default     = false
+}
+
+variable "versioning" {
+  description = "Whether buckets keep what was overwritten or deleted, for a month."
+  type        = bool
+  default     = true
+}
+
+variable "retention_days" {
+  description = "After how many days objects go: raw data, the clusters' logs, the orchestrator's logs. Tables stay."
+  type = object({
+    source = optional(number, 365)
+    logs   = optional(number, 90)
+    audit  = optional(number, 365)
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for days in values(var.retention_days) : days >= 1 && floor(days) == days])
+    error_message = "retention_days must be whole numbers of at least 1."
+  }
 }
 
 variable "s3_use_path_style" {
@@ -142,23 +163,22 @@ variable "idle_timeout_seconds" {
   }
 }
 
-variable "jobs_dir" {
-  description = "The folder of data_generator.py, data_processor.py and bootstrap.sh."
+variable "application_revision" {
+  description = "The folder of the jobs' revision, beside those of others. It is uploaded by what runs Terraform."
   type        = string
-  default     = "../spark"
+
+  validation {
+    condition     = can(regex("^[0-9a-z][0-9a-z-]{5,62}$", var.application_revision))
+    error_message = "application_revision must be as 0a1b2c3d4e5f: 6 to 63 lower-case letters, digits and hyphens."
+  }
 }
 
-variable "package_archive" {
-  description = "The path of shipments.zip: the jobs' Python package, made anew by what runs Terraform."
+variable "wheels_revision" {
+  description = "The folder of the jobs' wheels, as wheels/0a1b2c3d4e5f: one for each lock, which many revisions share."
   type        = string
-}
 
-variable "log_store" {
-  description = "The path of delta-log-store.jar: how Delta commits to S3, compiled by what sets the project up."
-  type        = string
-}
-
-variable "wheels_dir" {
-  description = "The folder of the jobs' wheels and of requirements.txt, which holds their hashes."
-  type        = string
+  validation {
+    condition     = can(regex("^wheels/[0-9a-f]{12}$", var.wheels_revision))
+    error_message = "wheels_revision must be as wheels/0a1b2c3d4e5f."
+  }
 }

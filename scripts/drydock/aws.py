@@ -1,12 +1,15 @@
-"""AWS clients for the platform's one endpoint, with the operator's key, and the same for programs that are started."""
+"""The ways into an AWS account: the local platform's, with the operator's key, and the one of the caller's environment.
+
+Both give clients, and what a program that is started needs to find the same account.
+"""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,12 +18,122 @@ from botocore.session import Session
 from drydock import secrets, settings
 from drydock.errors import ServiceFailed
 
-# The user's own AWS profiles must neither be used nor be able to break anything here.
+# A gateway that is away stays away for seconds at least; deltalake would ask ten times, and for three minutes.
+DELTA_ANSWER_SECONDS = 10
+DELTA_RETRIES = 2
+# The user's own AWS profiles must neither be used nor be able to break anything on the local platform.
 _NO_PROFILE = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
+
+
+class Account(Protocol):
+    """A way into an AWS account."""
+
+    @property
+    def region(self) -> str:
+        """The region of everything."""
+
+    def client(self, service: str) -> Any:
+        """A boto3-like client."""
+
+    def environment(self, folder: Path) -> AbstractContextManager[dict[str, str]]:
+        """Variables with which a program finds the account for as long as the context lasts; what has to lie in a file
+        meanwhile lies under `folder`."""
+
+    def explained(self, asked: str) -> AbstractContextManager[None]:
+        """Raise as ServiceFailed what botocore raises. `asked` is what was asked for: "list the buckets"."""
+
+    def storage_options(self) -> dict[str, str]:
+        """What deltalake is told to find S3. It holds secrets."""
+
+
+class LocalAccount:
+    """The local platform's, with the operator's key."""
+
+    region = settings.REGION
+
+    def __init__(self, paths: settings.Paths, ports: settings.Ports) -> None:
+        self._paths = paths
+        self._ports = ports
+
+    def client(self, service: str) -> Any:
+        return operator_client(service, self._paths, self._ports)
+
+    def environment(self, folder: Path) -> AbstractContextManager[dict[str, str]]:
+        return operator_environment(self._paths, self._ports, folder)
+
+    def explained(self, asked: str) -> AbstractContextManager[None]:
+        return explained(self._ports, asked)
+
+    def storage_options(self) -> dict[str, str]:
+        """The operator's key, how long to wait, and to use no proxy."""
+        key, url = secrets.operator_key(self._paths), self._ports.gateway_url
+        return {
+            **_delta_options(key.access_key_id, key.secret_access_key, self.region),
+            **_delta_endpoint(url),
+            "connect_timeout": f"{DELTA_ANSWER_SECONDS}s",
+            "timeout": f"{DELTA_ANSWER_SECONDS}s",
+            "retry_timeout": f"{DELTA_ANSWER_SECONDS}s",
+            "max_retries": str(DELTA_RETRIES),
+            # The caller's proxy variables count unless a proxy is named here; the endpoint is excluded from this one.
+            "proxy_url": url,
+            "proxy_excludes": settings.LOOPBACK,
+        }
+
+
+class CallersAccount:
+    """The one that the caller's environment and AWS profiles lead to, as they lead every AWS program there."""
+
+    def __init__(self, session: Session, region: str) -> None:
+        self._session = session
+        self.region = region
+
+    def client(self, service: str) -> Any:
+        return self._session.create_client(
+            service,
+            region_name=self.region,
+            config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 5}),
+        )
+
+    @contextmanager
+    def environment(self, folder: Path) -> Iterator[dict[str, str]]:
+        """The caller's own variables: what they lead to may be renewed meanwhile, by single sign-on for instance."""
+        callers = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        yield {**callers, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+
+    @contextmanager
+    def explained(self, asked: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            raise ServiceFailed(f"AWS refuses to {asked}: {error}.") from error
+        except BotoCoreError as error:
+            raise ServiceFailed(f"AWS does not answer when asked to {asked}: {error}.") from error
+
+    def storage_options(self) -> dict[str, str]:
+        """As much as botocore found out: deltalake knows fewer ways to credentials."""
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise ServiceFailed("There are no AWS credentials in this environment.")
+        frozen = credentials.get_frozen_credentials()
+        token = {"AWS_SESSION_TOKEN": frozen.token} if frozen.token else {}
+        endpoint = _delta_endpoint(url) if (url := os.environ.get("AWS_ENDPOINT_URL")) else {}
+        return {**_delta_options(str(frozen.access_key), str(frozen.secret_key), self.region), **token, **endpoint}
+
+
+def _delta_options(access_key_id: str, secret_access_key: str, region: str) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": access_key_id, "AWS_SECRET_ACCESS_KEY": secret_access_key, "AWS_REGION": region}
+
+
+def _delta_endpoint(url: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
+    }
 
 
 def operator_client(service: str, paths: settings.Paths, ports: settings.Ports, *, attempts: int = 3) -> Any:

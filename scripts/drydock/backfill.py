@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from drydock import calendar, executions, interrupts, output, settings
+from drydock import calendar, executions, interrupts, output, settings, site
 from drydock.day import DEFAULT_ROWS, FlowRun, RowsOption, generation, parse_date, parse_rows, processing
 from drydock.days import REACH, Day, read
 from drydock.errors import DrydockError, RunFailed, Stopped, UsageError
@@ -40,9 +40,10 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
     row_count = parse_rows(rows) if rows else None
     paths, ports = settings.Paths(), settings.Ports()
     require_running(paths, ports)
+    where = site.local(paths, ports)
     begun_at = time.monotonic()
     with interrupts.stoppable("Stopped before anything was begun."):
-        plan = Plan.of(_days(from_day, to_day), read(paths, ports, from_day, to_day), row_count)
+        plan = Plan.of(_days(from_day, to_day), read(where, from_day, to_day), row_count)
     output.say(
         f"{from_day} to {to_day}: {len(plan.days)} days, {len(plan.to_generate)} to generate, "
         f"{len(plan.to_process)} to process."
@@ -52,11 +53,11 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
         try:
             work.run()
         finally:  # also when nobody reads any more: a driver that Kestra has killed may leave its cluster to others
-            left = [end_leftovers(paths, ports, run_id) for run_id in work.run_ids_of_failures()]
+            left = [end_leftovers(where, run_id) for run_id in work.run_ids_of_failures()]
     again = f"`make backfill FROM={from_day} TO={to_day}{f' ROWS={row_count}' if row_count else ''}` goes on from here."
     said = " ".join([*filter(None, [work.failure]), *left, again])
     try:
-        found = read(paths, ports, from_day, to_day)
+        found = read(where, from_day, to_day)
     except DrydockError as error:
         said = f"{said} What is there cannot be read: {error}"
     else:
@@ -66,11 +67,11 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
     if signals.first is not None:
         raise Stopped(f"Stopped. {said}", signals.first)
     if work.failure is not None:
-        raise RunFailed(f"{said} {executions.where_to_look(ports)}")
+        raise RunFailed(f"{said} {where.where_to_look}")
     if incomplete := [day for day in plan.days if day not in found or found[day].problem]:
         raise RunFailed(f"Not complete: {', '.join(map(str, incomplete))}. {said}")
     if stale := sorted(day for day in work.stale if day > to_day):
-        warn_of(paths, ports, stale)
+        warn_of(where, stale)
     output.done(f"{len(plan.days)} days are complete, after {time.monotonic() - begun_at:.0f} s.")
 
 

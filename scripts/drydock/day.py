@@ -37,9 +37,9 @@ def processing(day: date) -> FlowRun:
     return FlowRun("data_processing", f"Processing {day}", f"Processed {day}", {"date": day.isoformat()})
 
 
-def run_command(day: date, rows: int | None) -> str:
+def run_command(day: date, rows: int | None, verb: str = "run") -> str:
     """The command that runs the day, with as many raw rows as it had where that is known."""
-    return f"make run DATE={day}" + ("" if rows is None else f" ROWS={rows}")
+    return f"make {verb} DATE={day}" + ("" if rows is None else f" ROWS={rows}")
 
 
 def parse_date(text: str, variable: str = "DATE") -> date:

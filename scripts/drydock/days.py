@@ -9,9 +9,9 @@ from typing import Any
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import TableNotFoundError
 
-from drydock import aws, settings, terraform
 from drydock.day import run_command
-from drydock.read_back import QUARANTINE, TABLES, Row, reading, rows_of, rows_of_raw_days, storage_options
+from drydock.read_back import QUARANTINE, TABLES, Row, reading, rows_of, rows_of_raw_days
+from drydock.site import Site
 
 _COUNTED = "SELECT ship_date, sum(shipments) AS count FROM {table} WHERE {days} GROUP BY ship_date"
 _QUARANTINED = "SELECT ship_date, count(*) AS count FROM quarantine WHERE {days} GROUP BY ship_date"
@@ -88,15 +88,15 @@ class Tables:
         return rows_of(self._query, sql)
 
 
-def read(paths: settings.Paths, ports: settings.Ports, first: date, last: date) -> dict[date, Day]:
+def read(where: Site, first: date, last: date) -> dict[date, Day]:
     """The days from `first` to `last`, both included, of which the platform holds anything.
 
     Raises RunFailed or ServiceFailed when nobody answers.
     """
-    platform = terraform.platform_config(paths, ports)
-    with reading("The days"):
-        tables = Tables(platform["output_uri"], storage_options(paths, ports))
-        raw_rows = rows_of_raw_days(aws.operator_client("s3", paths, ports), platform["source_uri"], first, last)
+    platform = where.platform_config()
+    with reading(where, "The days"):
+        tables = Tables(platform["output_uri"], where.account.storage_options())
+        raw_rows = rows_of_raw_days(where.account.client("s3"), platform["source_uri"], first, last)
         return {day.date: day for day in read_days(tables, raw_rows, first, last)}
 
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from drydock import output, settings, summary
+from drydock import output, settings, site, summary
 from drydock.day import DateOption, RowsOption, parse_date, parse_rows
 from drydock.errors import DrydockError
 from drydock.local_up import bring_up
-from drydock.run import run_day
+from drydock.run import run_local_day
 from drydock.runtime import RuntimeOption, chosen
 from drydock.settings import PROCESS
 
@@ -33,8 +33,8 @@ def demo(date: DateOption = "", rows: RowsOption = "", runtime_name: RuntimeOpti
     timed("platform up", lambda: bring_up(runtime))
     paths, ports = settings.Paths(), settings.Ports()
     try:
-        run_id = timed("day", lambda: run_day(paths, ports, day, row_count))
-        timed("summary", lambda: summary.show_day(paths, ports, day, run_id, row_count))
+        run_id = timed("day", lambda: run_local_day(paths, ports, day, row_count))
+        timed("summary", lambda: summary.show_day(site.local(paths, ports), day, run_id, row_count))
     except DrydockError as error:
         error.add_note("The platform stays up, with the logs of what failed; `make local-down` stops it.")
         raise

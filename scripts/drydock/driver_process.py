@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from drydock import aws, interrupts, log_files, output, settings, terraform
+from drydock import aws, interrupts, log_files, output, settings
+from drydock.site import PLATFORM_CONFIG_URI
 
 # Where things are and how to print; everything else that the driver sees is set below.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE")
@@ -166,7 +167,7 @@ def _environment(paths: settings.Paths, ports: settings.Ports) -> Iterator[dict[
         yield {
             **{name: os.environ[name] for name in INHERITED if os.environ.get(name)},
             **aws_environment,
-            "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+            "DRYDOCK_PLATFORM_CONFIG": PLATFORM_CONFIG_URI,
             "DRYDOCK_ROLE_ARN": settings.KESTRA_ROLE_ARN,
             "PYTHONUNBUFFERED": "1",
         }

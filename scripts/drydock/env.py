@@ -3,8 +3,9 @@
 import os
 import shlex
 
-from drydock import secrets, settings, terraform
+from drydock import secrets, settings
 from drydock.running import require_up
+from drydock.site import PLATFORM_CONFIG_URI
 
 # Of the caller's own AWS: each would lead a client away from the platform, or spoil its signature.
 UNSET = (
@@ -36,7 +37,7 @@ def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
         "AWS_DEFAULT_REGION": settings.REGION,
-        "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+        "DRYDOCK_PLATFORM_CONFIG": PLATFORM_CONFIG_URI,
         "KESTRA_URL": ports.kestra_url,
         "KESTRA_USERNAME": settings.KESTRA_USERNAME,
         "KESTRA_PASSWORD": secrets.kestra_password(paths),

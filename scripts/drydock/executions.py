@@ -220,10 +220,5 @@ def show_failure(execution: Execution) -> str:
     return f"{execution.asked.doing}{on_cluster} failed: {failure.what}{why}"
 
 
-def where_to_look(ports: settings.Ports) -> str:
-    """A sentence that ends those about a failure."""
-    return f"Clusters, steps and logs: {ports.emr_url} (its login link: `make -s env`)."
-
-
 def _state(document: Document) -> str:
     return str(document["state"]["current"])

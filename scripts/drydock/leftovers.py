@@ -6,28 +6,27 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drydock import aws, output, settings
+from drydock import output
+from drydock.site import Site, Verbs
 
 # For what the driver could not see to. A node that cannot deliver its last logs tries for half a minute.
 LEFTOVER_SECONDS = 120
 SILENCE_SECONDS = 30
 POLL_SECONDS = 1.0
 ALIVE_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
-WAY_OUT = "`make local-status` shows the platform, `make local-down` ends all of it."
 
 
-def end_leftovers(
-    paths: settings.Paths, ports: settings.Ports, run_id: str, console: output.Console = output.CONSOLE
-) -> str:
+def end_leftovers(where: Site, run_id: str, console: output.Console = output.CONSOLE) -> str:
     """End what the driver could not: it may have been killed, or its session lost with the gateway's memory.
 
     Returns a sentence about what is left, for people.
     """
     with output.stage("Looking for clusters of this run that are still alive", console):
-        return _end(aws.operator_client("emr", paths, ports), run_id)
+        return _end(where.account.client("emr"), run_id, where.verbs)
 
 
-def _end(emr: Any, run_id: str) -> str:
+def _end(emr: Any, run_id: str, verbs: Verbs) -> str:
+    way_out = f"`make {verbs.status}` shows the platform, `make {verbs.end}` ends all of it."
     begun_at = answered_at = time.monotonic()
     ended: set[str] = set()
     while True:
@@ -43,12 +42,12 @@ def _end(emr: Any, run_id: str) -> str:
         except ClientError as error:
             left = f"Clusters of this run may be alive: {error}."
             if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-                return f"{left} {WAY_OUT}"
+                return f"{left} {way_out}"
         except BotoCoreError as error:
             left = f"Clusters of this run may be alive, EMR does not answer: {error}."
         now = time.monotonic()
         if now - begun_at >= LEFTOVER_SECONDS or now - answered_at >= SILENCE_SECONDS:
-            return f"{left} {WAY_OUT}"
+            return f"{left} {way_out}"
         time.sleep(POLL_SECONDS)
 
 

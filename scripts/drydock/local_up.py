@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from drydock import (
+    deployment,
     docker_up,
     interrupts,
+    jobs,
     lock,
     output,
     preflight,
@@ -16,6 +18,7 @@ from drydock import (
     secrets,
     services,
     settings,
+    site,
     startup,
     terraform,
     terraform_state,
@@ -24,6 +27,8 @@ from drydock.errors import DrydockError, SetupError
 from drydock.preflight import finding
 from drydock.runtime import RuntimeOption
 from drydock.settings import DOCKER, PROCESS
+from drydock.site import Site
+from drydock.terraform_state import Deviation
 from drydock.toolchain.stamps import Stamp, fingerprint, write_file
 
 SHOWN_DEVIATIONS = 5
@@ -107,10 +112,14 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
 
     Returns whether there was something to do.
     """
-    applied = Stamp(terraform.applied_stamp(paths), _described(paths))
-    deviations = terraform_state.deviations(paths, ports)
-    if applied.matches and deviations == []:
-        return False
+    where = site.local(paths, ports)
+    revision = jobs.revision(paths, where.directory)
+    applied = Stamp(terraform.applied_stamp(paths), _described(revision))
+    deviations = terraform_state.deviations(where)
+    if deviations is not None and applied.matches:
+        deviations += _missing_jobs(where, revision)
+        if not deviations:
+            return False
     if deviations:
         named = [deviation.what for deviation in deviations[:SHOWN_DEVIATIONS]]
         more = f", and {len(deviations) - len(named)} more" if len(deviations) > len(named) else ""
@@ -118,17 +127,25 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
     elif deviations is None and terraform.applied_stamp(paths).exists():
         output.warn("The gateway has nothing any more of what Terraform made. Making it anew, the days' data excepted.")
     applied.forget()
-    terraform.apply(paths, ports, replace=[each.address for each in deviations or () if not each.is_gone])
+    to_replace = [each.to_replace for each in deviations or () if each.to_replace]
+    deployment.deploy(where, revision, lambda: terraform.apply(where, revision, replace=to_replace))
     applied.write()
     return True
 
 
-def _described(paths: settings.Paths) -> str:
-    """What changes when Terraform has something to do: its files, the jobs and what they need, the versions."""
-    folders = (terraform.CONFIGURATION, terraform.JOBS, paths.wheels, paths.log_store.parent)
-    suffixes = {".tf", ".tfvars", ".tfbackend", ".tftpl", ".py", ".sh", ".txt", ".whl", ".jar"}
-    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in suffixes]
-    return fingerprint(*map(str, files), *files, settings.REPOSITORY / "versions.toml")
+def _missing_jobs(where: Site, revision: jobs.Revision) -> list[Deviation]:
+    if not deployment.has_bucket(where):
+        return []  # and that is said already
+    with where.account.explained(f"list `{where.input_bucket}`"):
+        missing = jobs.missing(where.account.client("s3"), where.input_bucket, revision)
+    return [Deviation(f"`s3://{where.input_bucket}/{key}` is gone or was overwritten") for key in missing]
+
+
+def _described(revision: jobs.Revision) -> str:
+    """What changes when Terraform has something to do: its files, the jobs, the versions."""
+    suffixes = {".tf", ".tfvars", ".tftpl"}
+    files = [file for file in sorted(terraform.CONFIGURATION.rglob("*")) if file.suffix in suffixes]
+    return fingerprint(revision.name, *map(str, files), *files, settings.REPOSITORY / "versions.toml")
 
 
 def _note_platform(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> None:

@@ -18,8 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from drydock import aws, secrets, settings, terraform
 from drydock.errors import RunFailed
+from drydock.site import Site
 from drydock_emr.node.event_log import STEP_PROPERTY
 
 TABLES = ("carrier_performance", "cost_analysis", "daily_trends", "route_efficiency", "warehouse_demand")
@@ -30,9 +30,6 @@ HISTORY_SECONDS = 90
 HISTORY_SETTLES = timedelta(seconds=10)  # it looks for new logs every three
 POLL_SECONDS = 0.5
 CONNECTIONS = 8
-# A gateway that is away stays away for seconds at least; deltalake would ask ten times, and for three minutes.
-DELTA_ANSWER_SECONDS = 10
-DELTA_RETRIES = 2
 # One clock serves EMR's control plane and the jobs; a step's times and a commit's are rounded differently.
 CLOCK_TOLERANCE = timedelta(seconds=2)
 
@@ -52,7 +49,7 @@ class Step:
     ended_at: datetime | None
     logs: str
     applications: tuple[str, ...]
-    executor_hosts: tuple[str, ...]
+    executor_hosts: tuple[str, ...] | None  # None where there is no History Server to ask
 
 
 @dataclass(frozen=True)
@@ -105,38 +102,38 @@ class Day:
         return next((table.shipments for table in self.tables if table.name == "daily_trends"), None)
 
 
-def read(paths: settings.Paths, ports: settings.Ports, day: date, run_id: str | None = None) -> Day:
+def read(where: Site, day: date, run_id: str | None = None) -> Day:
     """The newest run of the day, or the run of that id. Raises RunFailed or ServiceFailed when nobody answers."""
-    platform = terraform.platform_config(paths, ports)
-    with reading(f"The day {day}"):
-        return _read(paths, ports, platform, day, run_id)
+    platform = where.platform_config()
+    with reading(where, f"The day {day}"):
+        return _read(where, platform, day, run_id)
 
 
 @contextmanager
-def reading(what: str) -> Iterator[None]:
+def reading(where: Site, what: str) -> Iterator[None]:
     """Turn what EMR, S3 and the Delta logs can raise for what is to be read into RunFailed."""
     try:
         yield
     except (BotoCoreError, ClientError, DeltaError, OSError, ValueError, KeyError) as error:
         # OSError: what deltalake raises for an endpoint that is away
         raise RunFailed(
-            f"{what} cannot be read back: {_on_one_line(error)}. `make local-status` shows the platform."
+            f"{what} cannot be read back: {_on_one_line(error)}. `make {where.verbs.status}` shows the platform."
         ) from error
 
 
-def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any], day: date, run_id: str | None) -> Day:
-    emr, s3 = aws.operator_client("emr", paths, ports), aws.operator_client("s3", paths, ports)
+def _read(where: Site, platform: dict[str, Any], day: date, run_id: str | None) -> Day:
+    emr, s3 = where.account.client("emr"), where.account.client("s3")
     of_day = _clusters_of(emr, platform["platform"], day)
     chosen = [
         next((c for c in of_day if c["job"] == job and (run_id is None or c["Name"].endswith(f"-{run_id}"))), None)
         for job in JOBS
     ]
-    clusters = tuple(_cluster(emr, ports, found) for found in chosen if found is not None)
+    clusters = tuple(_cluster(emr, where.history_server_url, found) for found in chosen if found is not None)
     processing = next((cluster.steps for cluster in clusters if cluster.job == "data-processing"), ())
     tables, missing = [], []
     for name in (*TABLES, QUARANTINE):
         try:
-            tables.append(_table(paths, ports, platform["output_uri"], name, day, processing))
+            tables.append(_table(where, platform["output_uri"], name, day, processing))
         except TableNotFoundError:
             missing.append(f"{name}: there is no Delta table at {platform['output_uri']}/{name}")
         except DeltaError as error:
@@ -167,7 +164,7 @@ def _clusters_of(emr: Any, platform: str, day: date) -> list[dict[str, Any]]:
     return found
 
 
-def _cluster(emr: Any, ports: settings.Ports, listed: dict[str, Any]) -> Cluster:
+def _cluster(emr: Any, history_url: str | None, listed: dict[str, Any]) -> Cluster:
     found = emr.describe_cluster(ClusterId=listed["Id"])["Cluster"]
     status = found["Status"]
     steps = [step for page in emr.get_paginator("list_steps").paginate(ClusterId=found["Id"]) for step in page["Steps"]]
@@ -180,7 +177,7 @@ def _cluster(emr: Any, ports: settings.Ports, listed: dict[str, Any]) -> Cluster
         ended_at=status["Timeline"].get("EndDateTime"),
         masters=_ready_instances(emr, found["Id"], "MASTER"),
         cores=_ready_instances(emr, found["Id"], "CORE"),
-        steps=tuple(_step(ports, found, step) for step in reversed(steps)),
+        steps=tuple(_step(history_url, found, step) for step in reversed(steps)),
     )
 
 
@@ -190,10 +187,10 @@ def _ready_instances(emr: Any, cluster_id: str, group: str) -> int:
     return sum("ReadyDateTime" in instance["Status"]["Timeline"] for instance in instances)
 
 
-def _step(ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
+def _step(history_url: str | None, cluster: dict[str, Any], step: dict[str, Any]) -> Step:
     timeline = step["Status"].get("Timeline", {})
     log_uri = re.sub("^s3[an]:", "s3:", cluster["LogUri"]).rstrip("/")
-    applications = _applications(ports, step["Id"], timeline)
+    applications = _applications(history_url, step["Id"], timeline) if history_url else ()
     return Step(
         id=step["Id"],
         name=step["Name"],
@@ -202,11 +199,11 @@ def _step(ports: settings.Ports, cluster: dict[str, Any], step: dict[str, Any]) 
         ended_at=timeline.get("EndDateTime"),
         logs=f"{log_uri}/{cluster['Id']}/steps/{step['Id']}",
         applications=applications,
-        executor_hosts=_executor_hosts(ports, applications),
+        executor_hosts=_executor_hosts(history_url, applications) if history_url else None,
     )
 
 
-def _applications(ports: settings.Ports, step_id: str, timeline: Mapping[str, datetime]) -> tuple[str, ...]:
+def _applications(history_url: str, step_id: str, timeline: Mapping[str, datetime]) -> tuple[str, ...]:
     """The ids of the step's Spark applications, oldest first: the node has set the step's id as a property of each.
 
     The History Server looks for new event logs every three seconds: of a step that has just ended it is asked again.
@@ -217,9 +214,9 @@ def _applications(ports: settings.Ports, step_id: str, timeline: Mapping[str, da
     settled_at = timeline.get("EndDateTime", datetime.now(UTC)) + HISTORY_SETTLES
     belongs: dict[str, bool] = {}
     while True:
-        for listed in _history(ports, f"applications?minDate={since:%Y-%m-%dT%H:%M:%S}.000GMT"):
+        for listed in _history(history_url, f"applications?minDate={since:%Y-%m-%dT%H:%M:%S}.000GMT"):
             if listed["id"] not in belongs:
-                properties = dict(_history(ports, f"applications/{listed['id']}/environment")["sparkProperties"])
+                properties = dict(_history(history_url, f"applications/{listed['id']}/environment")["sparkProperties"])
                 belongs[listed["id"]] = properties.get(STEP_PROPERTY) == step_id
         found = tuple(sorted(application for application, is_ours in belongs.items() if is_ours))
         if found or datetime.now(UTC) > settled_at:
@@ -227,19 +224,19 @@ def _applications(ports: settings.Ports, step_id: str, timeline: Mapping[str, da
         time.sleep(POLL_SECONDS)
 
 
-def _executor_hosts(ports: settings.Ports, applications: tuple[str, ...]) -> tuple[str, ...]:
+def _executor_hosts(history_url: str, applications: tuple[str, ...]) -> tuple[str, ...]:
     """Hosts of the executors that ran tasks."""
     hosts: set[str] = set()
     for application in applications:
-        executors = _history(ports, f"applications/{application}/allexecutors")
+        executors = _history(history_url, f"applications/{application}/allexecutors")
         ran = (each["hostPort"] for each in executors if each["id"] != "driver" and each["totalTasks"] > 0)
         hosts.update(host_port.rsplit(":", 1)[0] for host_port in ran)
     return tuple(sorted(hosts))
 
 
-def _history(ports: settings.Ports, path: str) -> Any:
+def _history(history_url: str, path: str) -> Any:
     """What the History Server's API tells, once it has read the event log. Raises RunFailed when it does not."""
-    url = f"{ports.history_server_url}/api/v1/{path}"
+    url = f"{history_url}/api/v1/{path}"
     deadline = time.monotonic() + HISTORY_SECONDS
     while True:
         try:
@@ -289,12 +286,10 @@ def _object(s3: Any, uri: str) -> bytes | None:
     return content
 
 
-def _table(
-    paths: settings.Paths, ports: settings.Ports, output_uri: str, name: str, day: date, steps: tuple[Step, ...]
-) -> Table:
+def _table(where: Site, output_uri: str, name: str, day: date, steps: tuple[Step, ...]) -> Table:
     """Raises TableNotFoundError or another DeltaError."""
     uri = f"{output_uri}/{name}"
-    table = DeltaTable(uri, storage_options=storage_options(paths, ports))
+    table = DeltaTable(uri, storage_options=where.account.storage_options())
     counted = "count(*) AS row_count" + ("" if name == QUARANTINE else ", coalesce(sum(shipments), 0) AS shipments")
     [row] = rows_of(
         QueryBuilder().register("day", table),
@@ -319,26 +314,6 @@ def _version(table: DeltaTable, steps: tuple[Step, ...]) -> int | None:
             if step.started_at - CLOCK_TOLERANCE <= committed_at <= step.ended_at + CLOCK_TOLERANCE:
                 return int(commit["version"])
     return None
-
-
-def storage_options(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
-    """What deltalake is told of the gateway: the operator's key, how long to wait, and to use no proxy."""
-    key = secrets.operator_key(paths)
-    return {
-        "AWS_ENDPOINT_URL": ports.gateway_url,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": key.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
-        "AWS_REGION": settings.REGION,
-        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "false",
-        "connect_timeout": f"{DELTA_ANSWER_SECONDS}s",
-        "timeout": f"{DELTA_ANSWER_SECONDS}s",
-        "retry_timeout": f"{DELTA_ANSWER_SECONDS}s",
-        "max_retries": str(DELTA_RETRIES),
-        # The caller's proxy variables count unless a proxy is named here; the endpoint is excluded from this one.
-        "proxy_url": ports.gateway_url,
-        "proxy_excludes": settings.LOOPBACK,
-    }
 
 
 def _on_one_line(error: Exception) -> str:

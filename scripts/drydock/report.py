@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from drydock import aws, interrupts, output, settings, terraform
+from drydock import interrupts, output, settings, site
 from drydock.day import parse_date
 from drydock.days import Tables
 from drydock.errors import RunFailed, UsageError
-from drydock.read_back import reading, rows_of_raw_days, storage_options
+from drydock.read_back import reading, rows_of_raw_days
 from drydock.running import require_up
 from drydock.shipments_report.figures import Figures, read_figures
 from drydock.shipments_report.page import counted, page
+from drydock.site import Site
 from drydock.toolchain.stamps import write_file
 
 FromOption = Annotated[str, typer.Option("--from", help="The first day, YYYY-MM-DD; the first there is if not given.")]
@@ -34,12 +35,13 @@ def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -
     if to_file.is_dir():
         raise UsageError(f"FILE is {to_file}, a folder; expected the name of a file.")
     require_up(paths, ports, ("gateway",))
-    platform = terraform.platform_config(paths, ports)
+    where = site.local(paths, ports)
+    platform = where.platform_config()
     with (
         interrupts.stoppable("Stopped before the report was written."),
         output.stage("Reading the tables and drawing the report"),
     ):
-        figures = _read(paths, ports, platform, from_day, to_day)
+        figures = _read(where, platform, from_day, to_day)
         if not figures.days:
             if first or last:
                 raise RunFailed(f"There is no day from {first or 'the first'} to {last or 'the last'}.")
@@ -51,10 +53,10 @@ def report(first: FromOption = "", last: ToOption = "", file: FileOption = "") -
     output.done(f"A report of {counted(len(figures.days), 'day')}: {to_file.as_uri()}")
 
 
-def _read(paths: settings.Paths, ports: settings.Ports, platform: dict[str, Any], first: date, last: date) -> Figures:
-    with reading("The tables"):
-        tables = Tables(platform["output_uri"], storage_options(paths, ports))
-        raw_rows = rows_of_raw_days(aws.operator_client("s3", paths, ports), platform["source_uri"], first, last)
+def _read(where: Site, platform: dict[str, Any], first: date, last: date) -> Figures:
+    with reading(where, "The tables"):
+        tables = Tables(platform["output_uri"], where.account.storage_options())
+        raw_rows = rows_of_raw_days(where.account.client("s3"), platform["source_uri"], first, last)
         return read_figures(tables, raw_rows, first, last)
 
 

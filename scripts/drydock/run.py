@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from drydock import aws, executions, output, settings, summary, terraform
+from drydock import executions, output, settings, site, summary
 from drydock.day import DateOption, FlowRun, RowsOption, generation, parse_date, parse_rows, processing, run_command
 from drydock.errors import DrydockError, RunFailed, Stopped
 from drydock.executions import SUCCESS, Execution
@@ -18,6 +18,7 @@ from drydock.kestra import Kestra
 from drydock.leftovers import end_leftovers
 from drydock.read_back import rows_of_raw_days
 from drydock.running import require_running
+from drydock.site import Site
 
 
 def run(date: DateOption = "", rows: RowsOption = "") -> None:
@@ -27,29 +28,33 @@ def run(date: DateOption = "", rows: RowsOption = "") -> None:
         output.warn(f"{day} is in the future: the report will count every day until then as missing.")
     paths, ports = settings.Paths(), settings.Ports()
     begun_at = time.monotonic()
-    run_id = run_day(paths, ports, day, row_count)
-    summary.show_day(paths, ports, day, run_id, row_count)
+    run_id = run_local_day(paths, ports, day, row_count)
+    summary.show_day(site.local(paths, ports), day, run_id, row_count)
     output.done(f"{day} is done, after {time.monotonic() - begun_at:.0f} s.")
 
 
-def run_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) -> str:
+def run_local_day(paths: settings.Paths, ports: settings.Ports, day: date, rows: int) -> str:
+    """`run_day` on the local platform. Raises NotRunning as well."""
+    require_running(paths, ports)
+    with executions.client(paths, ports) as engine:
+        return run_day(site.local(paths, ports), engine, day, rows)
+
+
+def run_day(where: Site, engine: Kestra, day: date, rows: int) -> str:
     """Generate and process the day; the id that the run's clusters bear in their names.
 
-    Raises NotRunning, RunFailed, or Stopped after a signal: each with no cluster of the run left alive, or named.
+    Raises RunFailed, or Stopped after a signal: each with no cluster of the run left alive, or named.
     """
-    require_running(paths, ports)
     run_id = uuid.uuid4().hex[:8]
-    with executions.client(paths, ports) as engine, Signals().caught() as signals:
+    with Signals().caught() as signals:
         for asked in (generation(day, rows), processing(day)):
-            done = _run_flow(paths, ports, engine, asked, run_id, signals)
+            done = run_flow(where, engine, asked, run_id, signals)
             if stale := done.stale_days():
-                warn_of(paths, ports, stale)
+                warn_of(where, stale)
     return run_id
 
 
-def _run_flow(
-    paths: settings.Paths, ports: settings.Ports, engine: Kestra, asked: FlowRun, run_id: str, signals: Signals
-) -> Execution:
+def run_flow(where: Site, engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Execution:
     """The execution, when it has ended well. Raises RunFailed or Stopped otherwise, when nothing is left of it."""
     try:
         execution = executions.follow(engine, asked, run_id, signals)
@@ -60,19 +65,18 @@ def _run_flow(
     except DrydockError as error:
         failure = f"{asked.doing} failed: {error}"
     except BaseException:  # nobody reads any more, say: a driver that Kestra has killed may leave its cluster to others
-        end_leftovers(paths, ports, run_id)
+        end_leftovers(where, run_id)
         raise
-    left = end_leftovers(paths, ports, run_id)
+    left = end_leftovers(where, run_id)
     if signals.first is not None:
         raise Stopped(f"Stopped while {asked.doing[0].lower()}{asked.doing[1:]}. {left}", signals.first)
-    raise RunFailed(f"{failure} {left} {executions.where_to_look(ports)}")
+    raise RunFailed(f"{failure} {left} {where.where_to_look}")
 
 
-def warn_of(paths: settings.Paths, ports: settings.Ports, stale: Sequence[date]) -> None:
+def warn_of(where: Site, stale: Sequence[date]) -> None:
     """Name days whose measures look back at what is different now, and the commands that run them as they were run."""
-    s3 = aws.operator_client("s3", paths, ports)
-    source_uri = terraform.platform_config(paths, ports)["source_uri"]
-    with aws.explained(ports, "read the manifests of later days"):
-        rows = rows_of_raw_days(s3, source_uri, stale[0], stale[-1])
-    commands = " && ".join(run_command(day, rows.get(day)) for day in stale)
+    source_uri = where.platform_config()["source_uri"]
+    with where.account.explained("read the manifests of later days"):
+        rows = rows_of_raw_days(where.account.client("s3"), source_uri, stale[0], stale[-1])
+    commands = " && ".join(run_command(day, rows.get(day), where.verbs.run) for day in stale)
     output.warn(f"Measures that look back are stale now: of {', '.join(map(str, stale))}. Run again: `{commands}`")

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from drydock import health, processes, secrets, settings, terraform
+from drydock import health, processes, secrets, settings
 from drydock.ports import Listener
+from drydock.site import PLATFORM_CONFIG_URI
 from drydock.toolchain import engine, java
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -256,7 +257,7 @@ def _kestra(paths: settings.Paths, ports: settings.Ports) -> Service:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{ports.gateway_url}{ORCHESTRATOR_CREDENTIALS}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(secret_files.orchestrator_token),
-            "DRYDOCK_PLATFORM_CONFIG": terraform.PLATFORM_CONFIG_URI,
+            "DRYDOCK_PLATFORM_CONFIG": PLATFORM_CONFIG_URI,
             "DRYDOCK_ROLE_ARN": settings.KESTRA_ROLE_ARN,
             "DRYDOCK_KESTRA_URL": ports.kestra_url,
             "DRYDOCK_KESTRA_USERNAME": settings.KESTRA_USERNAME,

@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from drydock import aws, driver_process, output, settings, terraform
+from drydock import aws, driver_process, output, settings, site
 from drydock.driver_process import ChildSignals, Event, Job, Progress
 from drydock.errors import RunFailed, ServiceFailed, Stopped, UsageError
 from drydock.leftovers import end_leftovers
@@ -75,7 +75,7 @@ def _give_up(
     signals: ChildSignals,
 ) -> NoReturn:
     """End what is left of a job that did not end well. Raises Stopped after a signal, RunFailed otherwise."""
-    left = end_leftovers(paths, ports, run_id, output.ERRORS)
+    left = end_leftovers(site.local(paths, ports), run_id, output.ERRORS)
     if signals.first is not None:
         said = " ".join([*progress.failures, left])
         raise Stopped(f"Stopped while {job.doing[0].lower()}{job.doing[1:]}. {said}", signals.first)
@@ -135,7 +135,7 @@ def uploaded(paths: settings.Paths, ports: settings.Ports, run_id: str, name: st
 
     Raises ServiceFailed when it cannot be stored. That it cannot be removed is a warning.
     """
-    uri = f"{terraform.platform_config(paths, ports)['application_uri']}/submitted/{run_id}/{name}"
+    uri = f"{site.local(paths, ports).platform_config()['application_uri']}/submitted/{run_id}/{name}"
     bucket, key = uri.removeprefix("s3://").split("/", 1)
     s3: Any = aws.operator_client("s3", paths, ports)
     with aws.explained(ports, f"store `{uri}`"):

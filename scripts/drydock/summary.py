@@ -6,48 +6,46 @@ from datetime import date as calendar_date
 from rich import box
 from rich.table import Table
 
-from drydock import interrupts, output, settings
+from drydock import interrupts, output, settings, site
 from drydock.day import DateOption, parse_date, run_command
 from drydock.errors import RunFailed
 from drydock.read_back import JOBS, Day, read
 from drydock.running import require_up
+from drydock.site import LOCAL, Site
 
 
 def summary(date: DateOption = "") -> None:
     """Read the newest run of a day back from EMR, S3, the Delta logs and Spark's event logs, and check it."""
     day, paths, ports = parse_date(date), settings.Paths(), settings.Ports()
     require_up(paths, ports)
-    show_day(paths, ports, day)
+    show_day(site.local(paths, ports), day)
 
 
-def show_day(
-    paths: settings.Paths,
-    ports: settings.Ports,
-    day: calendar_date,
-    run_id: str | None = None,
-    asked_rows: int | None = None,
-) -> None:
+def show_day(where: Site, day: calendar_date, run_id: str | None = None, asked_rows: int | None = None) -> None:
     """Show the day, or the run of it with that id. Raises RunFailed, naming everything that is wrong.
 
     `asked_rows` is how many raw rows were asked for, where that is known.
     """
+    event_logs = ", and from Spark's event logs" if where.history_server_url else ""
+    again = f" `make summary DATE={day}` does that once more." if where.profile == LOCAL else ""
     with (
-        interrupts.stoppable(f"Stopped while reading {day} back. `make summary DATE={day}` does that once more."),
-        output.stage(f"Reading {day} back from EMR, S3, the Delta logs and Spark's event logs"),
+        interrupts.stoppable(f"Stopped while reading {day} back.{again}"),
+        output.stage(f"Reading {day} back from EMR, S3 and the Delta logs{event_logs}"),
     ):
-        found = read(paths, ports, day, run_id)
+        found = read(where, day, run_id)
     if not found.clusters and found.raw_rows is None:
         raise RunFailed(
-            f"There is no run of {day}: EMR knows no cluster of it, S3 no data. `make run DATE={day}` runs it."
+            f"There is no run of {day}: EMR knows no cluster of it, S3 no data. "
+            f"`{run_command(day, None, where.verbs.run)}` runs it."
         )
     output.show(_clusters(found))
     output.show(_rows(found))
-    _show_places(found, ports)
+    _show_places(found, where)
     wrong = problems(found)
     if asked_rows is not None and found.raw_rows not in (None, asked_rows):
         wrong.append(f"{asked_rows} raw rows were asked for, the manifest counts {found.raw_rows}")
     if wrong:
-        again = run_command(day, found.raw_rows)
+        again = run_command(day, found.raw_rows, where.verbs.run)
         raise RunFailed(f"{day} is not complete: {'; '.join(wrong)}. `{again}` runs the day again.")
 
 
@@ -68,7 +66,7 @@ def problems(day: Day) -> list[str]:
         for step in cluster.steps:
             if step.state != "COMPLETED":
                 wrong.append(f"step {step.id} ({step.name}) is {step.state}, not COMPLETED")
-            if not step.executor_hosts:
+            if step.executor_hosts == ():
                 wrong.append(f"Spark's event logs show no executor that worked for step {step.id} ({step.name})")
     wrong += [f"table {missing}" for missing in day.missing]
     for table in (*day.tables, *([day.quarantine] if day.quarantine else [])):
@@ -108,7 +106,8 @@ def _clusters(day: Day) -> Table:
         for step in cluster.steps:
             took = _seconds(step.started_at, step.ended_at)
             table.add_row("  step", step.id, _clock(step.started_at), took, step.state)
-            table.add_row("  executors on", "\n".join(step.executor_hosts) or "none")
+            if step.executor_hosts is not None:
+                table.add_row("  executors on", "\n".join(step.executor_hosts) or "none")
     return table
 
 
@@ -126,15 +125,14 @@ def _rows(day: Day) -> Table:
     return table
 
 
-def _show_places(day: Day, ports: settings.Ports) -> None:
+def _show_places(day: Day, where: Site) -> None:
     for cluster in day.clusters:
         for step in cluster.steps:
             output.say(f"  Logs of {cluster.job}:\n  {step.logs}/")
     output.say(f"  Raw data:\n  {day.raw_uri}/")
     output.say(f"  Tables:\n  {day.output_uri}/")
-    output.say(f"  EMR console      {ports.emr_url}   (its login link: `make -s env`)")
-    output.say(f"  Spark master     http://{settings.LOOPBACK}:{ports.node_ui(1)}")
-    output.say(f"  History Server   {ports.history_server_url}")
+    for what, address in where.pages:
+        output.say(f"  {what:<16} {address}")
 
 
 def _table(title: str) -> Table:

@@ -1,44 +1,36 @@
-"""Terraform on the local platform: what `terraform/` says becomes true of the gateway, and the jobs are uploaded.
+"""Terraform on an account: what `terraform/` says becomes true of it.
 
-Everything that Terraform is told stands here: the profile, what `versions.toml` fixes, and where the jobs, their
-package and their wheels lie. Its state is in S3, as on AWS, and lives and dies with what it describes.
+Everything that Terraform is told stands here: the profile, what `versions.toml` fixes, the names' prefix, the jobs'
+revision. Its state is in S3 in both profiles, and lives and dies with what it describes.
 """
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drydock import aws, output, reproducible_zip, settings, terraform_mirror
+from drydock import aws, jobs, output, settings, terraform_mirror
 from drydock.errors import SetupError
+from drydock.site import INPUT_BUCKET, PLATFORM_CONFIG_KEY, PLATFORM_CONFIG_URI, Site
 from drydock.terraform_process import Changes, Event, Terraform, environment
 from drydock.toolchain.stamps import Stamp, fingerprint, write_file
 
 CONFIGURATION = settings.REPOSITORY / "terraform"
-JOBS = settings.REPOSITORY / "spark"
 LOCK = ".terraform.lock.hcl"
-PROFILE = "local"
-STATE_BUCKET = "spark-kestra-platform"  # as in profiles/local.tfbackend
 STATE_KEY = "key/terraform.tfstate"  # as in versions.tf
-INPUT_BUCKET = "spark-job-data-input"
-PLATFORM_CONFIG_KEY = "config/platform.json"
-PLATFORM_CONFIG_URI = f"s3://{INPUT_BUCKET}/{PLATFORM_CONFIG_KEY}"
 
 # The AWS provider waits ten seconds after it has set an attribute of the VPC, and ten more for the subnet's. All else
 # is done meanwhile.
 PARALLELISM = 30
 
 
-def apply(
-    paths: settings.Paths, ports: settings.Ports, *, jobs_dir: Path = JOBS, replace: Iterable[str] = ()
-) -> dict[str, Any]:
-    """Make true what `terraform/` says, and return Terraform's outputs by name. The gateway has to be up.
+def apply(where: Site, revision: jobs.Revision | jobs.Named, *, replace: Iterable[str] = ()) -> dict[str, Any]:
+    """Make true what `terraform/` says, and return Terraform's outputs by name. The account has to answer.
 
     `replace` names resources to make anew although Terraform finds nothing wrong with them. Doing it again changes
     nothing and takes some seconds. Raises DrydockError when it cannot be done; what was made by then stays, and the
@@ -46,13 +38,13 @@ def apply(
     then the interrupt goes on.
     """
     started = time.monotonic()
-    with _terraform(paths, ports, jobs_dir) as terraform, _Progress() as progress:
+    with opened(where, revision) as terraform, _Progress() as progress:
         result = terraform.run(
             "apply",
             "-auto-approve",
             f"-parallelism={PARALLELISM}",
             *(f"-replace={address}" for address in replace),
-            *_PROFILE_ARGUMENTS,
+            *profile_arguments(where),
             on_event=progress.show,
         )
     _report(result.changes, time.monotonic() - started)
@@ -71,32 +63,21 @@ def why_not_applied(paths: settings.Paths, ports: settings.Ports) -> str | None:
     """Why nothing can be run on the gateway although it works: a phrase that follows its name, with what to do. None
     when the platform's description is there. Raises ServiceFailed when the gateway does not answer as it should."""
     s3 = aws.operator_client("s3", paths, ports)
+    lost: str | None = None
     with aws.explained(ports, f"read `{PLATFORM_CONFIG_URI}`"):
         try:
             s3.get_object(Bucket=INPUT_BUCKET, Key=PLATFORM_CONFIG_KEY)["Body"].close()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchBucket", "NoSuchKey"):
+            lost = error.response["Error"]["Code"]
+            if lost not in ("NoSuchBucket", "NoSuchKey"):
                 raise
-            lost_all = error.response["Error"]["Code"] == "NoSuchBucket"
-        else:
-            return None
     if not applied_stamp(paths).exists():
         return "it holds no platform yet: `make local-up` has not come to its end; it goes on from there"
-    if lost_all:
+    if lost == "NoSuchBucket":
         return "it is empty: `make local-up` makes the platform again, the days' data excepted"
-    return f"`{PLATFORM_CONFIG_URI}` is not there any more: `make local-up` makes it again"
-
-
-def platform_config(paths: settings.Paths, ports: settings.Ports) -> dict[str, Any]:
-    """The description of the platform that `apply` has put into S3, and the driver reads."""
-    s3 = aws.operator_client("s3", paths, ports)
-    with aws.explained(ports, f"read `{PLATFORM_CONFIG_URI}`"):
-        try:
-            answer = s3.get_object(Bucket=INPUT_BUCKET, Key=PLATFORM_CONFIG_KEY)
-            config: dict[str, Any] = json.loads(answer["Body"].read())
-        except ClientError as error:
-            raise SetupError(f"`{PLATFORM_CONFIG_URI}` cannot be read ({error}). `make local-up` makes it.") from error
-    return config
+    if lost:
+        return f"`{PLATFORM_CONFIG_URI}` is not there any more: `make local-up` makes it again"
+    return None
 
 
 def working_directory(directory: Path) -> Path:
@@ -114,25 +95,26 @@ def working_directory(directory: Path) -> Path:
     return directory
 
 
-_PROFILE_ARGUMENTS = (f"-var-file=profiles/{PROFILE}.tfvars",)
+def profile_arguments(where: Site) -> tuple[str, ...]:
+    """What `plan`, `apply` and `destroy` have to be given."""
+    return (f"-var-file=profiles/{where.profile}.tfvars",)
 
 
 @contextmanager
-def _terraform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) -> Iterator[Terraform]:
+def opened(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Terraform]:
     """Terraform, initialised, with its variables and credentials, for as long as the context lasts."""
     _check_pins()
-    data = paths.terraform / PROFILE
-    directory = working_directory(data / "configuration")
-    write_file(directory / "drydock.auto.tfvars.json", json.dumps(_variables(paths, data, directory, jobs_dir)))
-    with aws.operator_environment(paths, ports, data) as aws_environment:
+    directory = working_directory(where.directory / "configuration")
+    write_file(directory / "drydock.auto.tfvars.json", json.dumps(_variables(where, revision)))
+    with where.account.environment(where.directory) as aws_environment:
         terraform = Terraform(
             directory=directory,
-            environment={**environment(paths), **aws_environment},
-            log=paths.logs / "terraform.log",
-            state_lock_uri=f"s3://{STATE_BUCKET}/{STATE_KEY}.tflock",
+            environment={**environment(where.paths), **aws_environment},
+            log=where.log,
+            state_lock_uri=f"s3://{where.state_bucket}/{STATE_KEY}.tflock",
         )
-        _ensure_state_bucket(paths, ports)
-        _initialise(terraform, paths, data)
+        _ensure_state_bucket(where)
+        _initialise(terraform, where)
         yield terraform
 
 
@@ -151,38 +133,28 @@ def _check_pins() -> None:
             )
 
 
-def _variables(paths: settings.Paths, data: Path, directory: Path, jobs_dir: Path) -> dict[str, str]:
-    """What Terraform is told; paths are as seen from `directory`, in which it runs."""
-    for made in (paths.wheels / "requirements.txt", paths.log_store):
-        if not made.is_file():
-            raise SetupError(f"`{made}`, which the jobs need, is not there. `make setup` makes it.")
-    archive = data / "shipments.zip"
-    _write_archive(archive, jobs_dir, "shipments")
+def _variables(where: Site, revision: jobs.Revision | jobs.Named) -> dict[str, str]:
     emr = settings.versions()["emr"]
-    files = {"jobs_dir": jobs_dir, "package_archive": archive, "wheels_dir": paths.wheels, "log_store": paths.log_store}
     return {
+        "name_prefix": where.name_prefix,
+        "region": where.account.region,
         "release_label": emr["release"],
         "python_version": emr["python"],
-        # Relative, since the state holds them: another checkout of the same sources has nothing to change.
-        **{name: os.path.relpath(path, directory) for name, path in files.items()},
+        "application_revision": revision.name,
+        "wheels_revision": revision.wheels,
     }
 
 
-def _write_archive(archive: Path, folder: Path, package: str) -> None:
-    """A Python package as a zip file for `--py-files`."""
-    sources = [path for path in (folder / package).rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    if not sources:
-        raise SetupError(f"There is no package `{package}` in `{folder}`.")
-    reproducible_zip.write(archive, folder, sources)
-
-
-def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:
+def _ensure_state_bucket(where: Site) -> None:
     """Make the bucket of Terraform's state, versioned and closed to the public. One that is there already stays."""
-    s3 = aws.operator_client("s3", paths, ports)
-    with aws.explained(ports, f"make the bucket `{STATE_BUCKET}` for Terraform's state"):
-        s3.create_bucket(Bucket=STATE_BUCKET)  # in us-east-1, S3 answers the owner's second one with 200
+    s3, bucket, region = where.account.client("s3"), where.state_bucket, where.account.region
+    # In us-east-1 S3 knows no such constraint, and answers the owner's second bucket of a name with 200.
+    elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with where.account.explained(f"make the bucket `{bucket}` for Terraform's state"):
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(Bucket=bucket, **elsewhere)
         s3.put_public_access_block(
-            Bucket=STATE_BUCKET,
+            Bucket=bucket,
             PublicAccessBlockConfiguration={
                 "BlockPublicAcls": True,
                 "IgnorePublicAcls": True,
@@ -190,21 +162,23 @@ def _ensure_state_bucket(paths: settings.Paths, ports: settings.Ports) -> None:
                 "RestrictPublicBuckets": True,
             },
         )
-        s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
-def _initialise(terraform: Terraform, paths: settings.Paths, data: Path) -> None:
+def _initialise(terraform: Terraform, where: Site) -> None:
     """`terraform init`, unless nothing that it looks at has changed since it last succeeded."""
     mirror = terraform_mirror.find(settings.versions()["terraform"]["aws_provider"])
-    initialised = Stamp(terraform.directory / ".terraform" / "drydock.stamp", _fingerprint(mirror))
+    # In the path: S3's virtual hosts have no name where the endpoint is an address.
+    backend = {"bucket": where.state_bucket, "region": where.account.region, "use_path_style": "true"}
+    initialised = Stamp(terraform.directory / ".terraform" / "drydock.stamp", _fingerprint(mirror, backend))
     if initialised.matches and (terraform.directory / LOCK).is_file():
         return
     # The lock is never committed, so an old one decides nothing: versions.tf pins the provider exactly.
-    arguments = ["-reconfigure", "-upgrade", f"-backend-config=profiles/{PROFILE}.tfbackend"]
+    arguments = ["-reconfigure", "-upgrade", *(f"-backend-config={name}={value}" for name, value in backend.items())]
     if mirror is not None:
         arguments.append(f"-plugin-dir={mirror}")
     else:
-        cache = paths.cache / "terraform"
+        cache = where.paths.cache / "terraform"
         cache.mkdir(parents=True, exist_ok=True)
         terraform.environment["TF_PLUGIN_CACHE_DIR"] = str(cache)
         terraform.environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"  # else it is not used at all
@@ -213,9 +187,9 @@ def _initialise(terraform: Terraform, paths: settings.Paths, data: Path) -> None
     initialised.write()
 
 
-def _fingerprint(mirror: Path | None) -> str:
-    files = (*sorted(CONFIGURATION.rglob("*.tf")), CONFIGURATION / "profiles" / f"{PROFILE}.tfbackend")
-    return fingerprint(str(mirror), *(str(file.relative_to(CONFIGURATION)) for file in files), *files)
+def _fingerprint(mirror: Path | None, backend: dict[str, str]) -> str:
+    files = sorted(CONFIGURATION.rglob("*.tf"))
+    return fingerprint(str(mirror), str(backend), *(str(file.relative_to(CONFIGURATION)) for file in files), *files)
 
 
 class _Progress:

@@ -7,34 +7,36 @@ people remove or overwrite by hand, and takes a fraction of one.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from drydock import aws, settings
-from drydock.terraform import STATE_BUCKET, STATE_KEY
+from botocore.exceptions import ClientError
+
+from drydock.site import Site
+from drydock.terraform import STATE_KEY
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """A resource that is not as it was applied. `what` says it for people.
+    """Something that is not as it was applied. `what` says it for people.
 
-    One that is gone, Terraform makes again by itself. One that was overwritten it takes for its own (it compares the
-    files, not what was made of them), so it has to be told to replace it.
+    A resource that is gone, Terraform makes again by itself. One that was overwritten it takes for its own (it compares
+    what it was told, not what was made of it), so it has to be told to replace it: `to_replace` is its address.
     """
 
-    address: str
     what: str
-    is_gone: bool
+    to_replace: str | None = None
 
 
-def deviations(paths: settings.Paths, ports: settings.Ports) -> list[Deviation] | None:
+def deviations(where: Site) -> list[Deviation] | None:
     """What differs from Terraform's state; None when there is no state: nothing was applied, or all was lost.
 
-    Raises ServiceFailed when the gateway does not answer as it should.
+    Raises ServiceFailed when the account does not answer as it should.
     """
-    s3 = aws.operator_client("s3", paths, ports)
-    with aws.explained(ports, "show what Terraform has put into it"):
+    s3 = where.account.client("s3")
+    with where.account.explained("show what Terraform has put into it"):
         try:
-            state = json.loads(s3.get_object(Bucket=STATE_BUCKET, Key=STATE_KEY)["Body"].read())
+            state = json.loads(s3.get_object(Bucket=where.state_bucket, Key=STATE_KEY)["Body"].read())
         except (s3.exceptions.NoSuchBucket, s3.exceptions.NoSuchKey):
             return None
         return _compare(state, s3)
@@ -43,29 +45,24 @@ def deviations(paths: settings.Paths, ports: settings.Ports) -> list[Deviation] 
 def _compare(state: dict[str, Any], s3: Any) -> list[Deviation]:
     buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     found = [
-        Deviation(address, f"the bucket `{made['bucket']}` is gone", is_gone=True)
-        for address, made in _resources(state, "aws_s3_bucket")
+        Deviation(f"the bucket `{made['bucket']}` is gone")
+        for _, made in _resources(state, "aws_s3_bucket")
         if made["bucket"] not in buckets
     ]
-    etags: dict[str, dict[str, str]] = {}
     for address, made in _resources(state, "aws_s3_object"):
-        bucket, uri = made["bucket"], f"s3://{made['bucket']}/{made['key']}"
-        if bucket not in buckets:
+        if made["bucket"] not in buckets:
             continue  # and that is said already
-        if bucket not in etags:
-            etags[bucket] = _etags(s3, bucket)
-        etag = etags[bucket].get(made["key"])
-        if etag is None:
-            found.append(Deviation(address, f"`{uri}` is gone", is_gone=True))
-        elif etag != made["etag"]:
-            found.append(Deviation(address, f"`{uri}` was overwritten", is_gone=False))
+        uri = f"s3://{made['bucket']}/{made['key']}"
+        try:
+            etag = s3.head_object(Bucket=made["bucket"], Key=made["key"])["ETag"].strip('"')
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+                raise
+            found.append(Deviation(f"`{uri}` is gone"))
+        else:
+            if etag != made["etag"]:
+                found.append(Deviation(f"`{uri}` was overwritten", address))
     return found
-
-
-def _etags(s3: Any, bucket: str) -> dict[str, str]:
-    """Key → ETag, as Terraform notes it: without the quotation marks."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return {entry["Key"]: entry["ETag"].strip('"') for page in pages for entry in page.get("Contents", ())}
 
 
 def _resources(state: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,3 +1,4 @@
-# The platform on AWS. bucket_prefix has no value that could be right for all: Terraform asks for it.
+# The platform on AWS. What runs Terraform gives it the region of the account's environment and a name_prefix.
 s3_use_path_style = false
 force_destroy     = false
+versioning        = true

@@ -1,7 +1,7 @@
 # The platform on one machine: AWS_ENDPOINT_URL leads to the local gateway.
-bucket_prefix     = ""
 s3_use_path_style = true
 force_destroy     = true
+versioning        = false # nothing here forgets what was overwritten
 
 # A day's driver and executors live for a minute or two: what the JVM's second compiler would win later, they do not live
 # to see: without it the JVM that processes a million shipments takes 25 seconds of processor time, with it 44. (The first

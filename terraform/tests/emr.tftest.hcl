@@ -29,7 +29,8 @@ variables {
   core_count           = 2
   idle_timeout_seconds = 900
   uris = {
-    application = "s3://acme-input/app"
+    application = "s3://acme-input/app/0a1b2c"
+    wheels      = "s3://acme-input/app/wheels/1a2b3c"
     source      = "s3://acme-source/raw"
     output      = "s3://acme-output"
     logs        = "s3://acme-logs/emr"
@@ -113,7 +114,7 @@ run "the_description_says_what_was_asked_for" {
   }
 
   assert {
-    condition     = output.platform_config.bootstrap_actions[0].path == "s3://acme-input/app/bootstrap.sh" && output.platform_config.bootstrap_actions[0].args == ["s3://acme-input/app/wheels"]
+    condition     = output.platform_config.bootstrap_actions[0].path == "s3://acme-input/app/0a1b2c/bootstrap.sh" && output.platform_config.bootstrap_actions[0].args == ["s3://acme-input/app/wheels/1a2b3c"]
     error_message = "The bootstrap action is elsewhere."
   }
 }
@@ -127,7 +128,8 @@ run "a_slash_at_the_end_of_a_uri_is_refused" {
 
   variables {
     uris = {
-      application = "s3://acme-input/app/"
+      application = "s3://acme-input/app/0a1b2c/"
+      wheels      = "s3://acme-input/app/wheels/1a2b3c"
       source      = "s3://acme-source/raw"
       output      = "s3://acme-output"
       logs        = "s3://acme-logs/emr"

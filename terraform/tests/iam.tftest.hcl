@@ -63,6 +63,26 @@ run "emr_passes_our_instance_role_to_ec2_and_no_other" {
   }
 }
 
+run "a_prefix_stands_before_every_role" {
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    name_prefix = "acme-"
+  }
+
+  assert {
+    condition = [
+      aws_iam_role.service.name,
+      aws_iam_role.instance.name,
+      aws_iam_instance_profile.this.name,
+      aws_iam_role.kestra.name,
+    ] == ["acme-emr-service-role", "acme-emr_instance_profile", "acme-emr_instance_profile", "acme-kestra-role"]
+    error_message = "A role has no prefix, or another name than its instance profile."
+  }
+}
+
 run "only_this_account_makes_emr_take_its_role" {
   module {
     source = "./modules/iam"

@@ -1,4 +1,4 @@
-# The whole, as far as names and what may be asked for; the jobs' files are left out.
+# The whole, as far as names and what may be asked for.
 
 mock_provider "aws" {
   mock_data "aws_ec2_instance_type_offerings" {
@@ -14,21 +14,15 @@ mock_provider "aws" {
   }
 }
 
-override_module {
-  target  = module.application
-  outputs = { platform_config_uri = "s3://acme-spark-job-data-input/config/platform.json" }
-}
-
 variables {
-  bucket_prefix   = "acme-"
-  release_label   = "emr-7.13.0"
-  python_version  = "3.11"
-  package_archive = "unused"
-  log_store       = "unused"
-  wheels_dir      = "unused"
+  name_prefix          = "acme-"
+  release_label        = "emr-7.13.0"
+  python_version       = "3.11"
+  application_revision = "0a1b2c3d4e5f"
+  wheels_revision      = "wheels/a1b2c3d4e5f6"
 }
 
-run "a_prefix_stands_before_every_bucket" {
+run "a_prefix_stands_before_every_bucket_and_role" {
   assert {
     condition = [
       output.platform_config.application_uri,
@@ -37,7 +31,7 @@ run "a_prefix_stands_before_every_bucket" {
       output.platform_config.log_uri,
       output.platform_config.audit_uri,
       ] == [
-      "s3://acme-spark-job-data-input/spark_app",
+      "s3://acme-spark-job-data-input/spark_app/0a1b2c3d4e5f",
       "s3://acme-spark-job-data-source-1/data_source/shipment",
       "s3://acme-spark-job-data-output",
       "s3://acme-emr-cluster-spark-logs/test-emr-logs",
@@ -45,14 +39,60 @@ run "a_prefix_stands_before_every_bucket" {
     ]
     error_message = "A bucket has no prefix."
   }
+
+  assert {
+    condition = [
+      output.platform_config.roles.service,
+      output.platform_config.roles.instance_profile,
+    ] == ["acme-emr-service-role", "acme-emr_instance_profile"]
+    error_message = "A role has no prefix."
+  }
+
+  assert {
+    condition = output.platform_config.bootstrap_actions == [{
+      name = "Install the jobs' Python packages"
+      path = "s3://acme-spark-job-data-input/spark_app/0a1b2c3d4e5f/bootstrap.sh"
+      args = ["s3://acme-spark-job-data-input/spark_app/wheels/a1b2c3d4e5f6"]
+    }]
+    error_message = "The bootstrap action is not that of the revision."
+  }
+
+  assert {
+    condition     = output.platform_config_uri == "s3://acme-spark-job-data-input/config/platform.json"
+    error_message = "The platform's description is somewhere else."
+  }
+}
+
+run "a_revision_that_is_a_path_is_refused" {
+  command = plan
+  variables {
+    application_revision = "../other"
+  }
+  expect_failures = [var.application_revision]
+}
+
+run "wheels_outside_of_their_folder_are_refused" {
+  command = plan
+  variables {
+    wheels_revision = "a1b2c3d4e5f6"
+  }
+  expect_failures = [var.wheels_revision]
+}
+
+run "objects_that_go_at_once_are_refused" {
+  command = plan
+  variables {
+    retention_days = { source = 0 }
+  }
+  expect_failures = [var.retention_days]
 }
 
 run "a_prefix_without_its_hyphen_is_refused" {
   command = plan
   variables {
-    bucket_prefix = "acme"
+    name_prefix = "acme"
   }
-  expect_failures = [var.bucket_prefix]
+  expect_failures = [var.name_prefix]
 }
 
 run "ssh_from_everywhere_is_refused" {

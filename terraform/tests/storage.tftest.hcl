@@ -20,6 +20,7 @@ variables {
   }
   instance_role_arn = "arn:aws:iam::123456789012:role/emr_instance_profile"
   kestra_role_arn   = "arn:aws:iam::123456789012:role/kestra-role"
+  retention_days    = { source = 365, logs = 90, audit = 180 }
 }
 
 run "every_bucket_is_closed_to_the_public" {
@@ -57,6 +58,7 @@ run "policies_name_roles_and_their_own_bucket" {
         for statement in jsondecode(policy.policy).Statement :
         contains([var.instance_role_arn, var.kestra_role_arn], statement.Principal.AWS)
         && startswith("${statement.Resource}/", "arn:aws:s3:::${var.buckets[purpose]}/")
+        if statement.Effect == "Allow"
       ]
     ]))
     error_message = "A policy names somebody else than the two roles, or another bucket."
@@ -65,7 +67,7 @@ run "policies_name_roles_and_their_own_bucket" {
   assert {
     condition = { for purpose, policy in aws_s3_bucket_policy.this : purpose => toset([
       for statement in jsondecode(policy.policy).Statement : "${reverse(split("/", statement.Principal.AWS))[0]} ${statement.Resource}"
-      if contains(statement.Action, "s3:PutObject")
+      if statement.Effect == "Allow" && can(index(statement.Action, "s3:PutObject"))
       ]) } == {
       input  = toset([])
       source = toset(["emr_instance_profile arn:aws:s3:::acme-source/raw/shipment/*"])
@@ -79,7 +81,7 @@ run "policies_name_roles_and_their_own_bucket" {
   assert {
     condition = [
       for statement in jsondecode(aws_s3_bucket_policy.this["logs"].policy).Statement : statement.Condition.StringLike["s3:prefix"]
-      if contains(statement.Action, "s3:ListBucket")
+      if statement.Effect == "Allow" && can(index(statement.Action, "s3:ListBucket"))
     ] == ["emr/*"]
     error_message = "The logs can be listed outside of EMR's folder."
   }
@@ -99,5 +101,91 @@ run "data_may_be_thrown_away_where_it_is_asked_for" {
   assert {
     condition     = alltrue([for bucket in aws_s3_bucket.this : bucket.force_destroy])
     error_message = "force_destroy does not reach every bucket."
+  }
+}
+
+run "what_is_not_encrypted_on_its_way_is_refused_by_every_bucket" {
+  module {
+    source = "./modules/storage"
+  }
+
+  assert {
+    condition = alltrue([
+      for purpose, policy in aws_s3_bucket_policy.this : [
+        for statement in jsondecode(policy.policy).Statement : {
+          action    = statement.Action
+          principal = statement.Principal.AWS
+          resource  = statement.Resource
+          condition = jsonencode(statement.Condition)
+        } if statement.Effect == "Deny"
+        ] == [{
+          action    = "s3:*"
+          principal = "*"
+          resource  = ["arn:aws:s3:::${var.buckets[purpose]}", "arn:aws:s3:::${var.buckets[purpose]}/*"]
+          condition = jsonencode({ Bool = { "aws:SecureTransport" = "false" } })
+      }]
+    ])
+    error_message = "A bucket takes what comes over plain HTTP."
+  }
+
+  assert {
+    condition     = keys(aws_s3_bucket_server_side_encryption_configuration.this) == keys(var.buckets)
+    error_message = "A bucket does not say that it encrypts."
+  }
+}
+
+run "what_was_overwritten_goes_after_a_month_and_raw_data_and_logs_later" {
+  module {
+    source = "./modules/storage"
+  }
+
+  assert {
+    condition     = keys(aws_s3_bucket_versioning.this) == keys(var.buckets)
+    error_message = "A bucket forgets at once what is overwritten."
+  }
+
+  assert {
+    condition = alltrue([
+      for lifecycle in aws_s3_bucket_lifecycle_configuration.this : length([
+        for rule in lifecycle.rule : rule if rule.status == "Enabled" && (
+          try(rule.abort_incomplete_multipart_upload[0].days_after_initiation, 0) == 7
+          || try(rule.noncurrent_version_expiration[0].noncurrent_days, 0) == 30
+        )
+      ]) == 2
+    ])
+    error_message = "A bucket keeps for ever what was overwritten, or uploads that nobody completed."
+  }
+
+  assert {
+    condition = {
+      for purpose, lifecycle in aws_s3_bucket_lifecycle_configuration.this : purpose => [
+        for rule in lifecycle.rule : "${rule.filter[0].prefix} ${rule.expiration[0].days}" if rule.id == "expire"
+      ]
+      } == {
+      input  = []
+      source = ["raw/shipment/ 365"]
+      output = []
+      logs   = ["emr/ 90"]
+      audit  = ["kestra/ 180"]
+    }
+    error_message = "Other objects expire than should."
+  }
+}
+
+run "without_versioning_nothing_is_said_of_versions" {
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    versioning = false
+  }
+
+  assert {
+    condition = length(aws_s3_bucket_versioning.this) == 0 && alltrue([
+      for lifecycle in aws_s3_bucket_lifecycle_configuration.this :
+      !contains([for rule in lifecycle.rule : rule.id], "forget-what-was-overwritten-or-deleted")
+    ])
+    error_message = "There are versions, or rules for them."
   }
 }

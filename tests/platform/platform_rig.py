@@ -19,7 +19,7 @@ import psutil
 from botocore.exceptions import ClientError
 from deltalake import DeltaTable, QueryBuilder
 
-from drydock import aws, env, processes, read_back, settings
+from drydock import aws, env, processes, read_back, settings, site
 from drydock.second_home import free_ports, second_home
 from drydock.settings import PROCESS
 from drydock.supervision import Supervisor
@@ -124,7 +124,9 @@ class Platform:
     def job_replaced(self, job: str, program: str) -> Iterator[None]:
         """The jobs of a day, one of them another program."""
         s3 = self.client("s3")
-        place = {"Bucket": "spark-job-data-input", "Key": f"spark_app/{job}.py"}
+        application_uri = site.local(self.paths, self.ports).platform_config()["application_uri"]
+        bucket, _, folder = application_uri.removeprefix("s3://").partition("/")
+        place = {"Bucket": bucket, "Key": f"{folder}/{job}.py"}
         kept = s3.get_object(**place)["Body"].read()
         s3.put_object(**place, Body=program.encode())
         try:
@@ -237,7 +239,7 @@ class Platform:
 
     def rows(self, table: str, day: date) -> list[dict[str, object]]:
         """The day's rows of a Delta table, as the oracle has them. Raises TableNotFoundError."""
-        options = read_back.storage_options(self.paths, self.ports)
+        options = aws.LocalAccount(self.paths, self.ports).storage_options()
         opened = DeltaTable(f"s3://spark-job-data-output/{table}", storage_options=options)
         sql = f"SELECT * FROM day WHERE ship_date = DATE '{day}'"
         rows = read_back.rows_of(QueryBuilder().register("day", opened), sql)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from drydock import aws, processes, settings, terraform, terraform_state
+from drydock import aws, processes, settings, site, terraform_state
 from drydock.second_home import borrow_toolchain
 from drydock.settings import PROCESS
 from tests.running import wait_for
@@ -75,7 +75,7 @@ def pid_of(home, what):
 
 def start_step(paths, ports, command):
     """A cluster with a step, made as any client of EMR would make it."""
-    config = terraform.platform_config(paths, ports)
+    config = site.local(paths, ports).platform_config()
     groups = config["security_groups"]
     aws.operator_client("emr", paths, ports).run_job_flow(
         Name="a step that takes its time",
@@ -122,8 +122,11 @@ def test_a_second_up_does_nothing_and_takes_no_time(drydock, home):
 
 
 def test_what_was_removed_or_overwritten_by_hand_is_put_back(drydock, home):
-    s3 = aws.operator_client("s3", settings.Paths(home), settings.Ports(offset=PORT_OFFSET))
-    bucket, job = terraform.INPUT_BUCKET, "spark_app/data_generator.py"
+    paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
+    s3 = aws.operator_client("s3", paths, ports)
+    application_uri = site.local(paths, ports).platform_config()["application_uri"]
+    bucket, _, folder = application_uri.removeprefix("s3://").partition("/")
+    job = f"{folder}/data_generator.py"
     s3.delete_object(Bucket=bucket, Key="config/platform.json")
     s3.put_object(Bucket=bucket, Key=job, Body=b"another program")
 
@@ -131,7 +134,7 @@ def test_what_was_removed_or_overwritten_by_hand_is_put_back(drydock, home):
 
     assert up.returncode == 0, up.stdout + up.stderr
     assert f"`s3://{bucket}/config/platform.json` is gone" in up.stderr
-    assert f"`s3://{bucket}/{job}` was overwritten" in up.stderr
+    assert f"`s3://{bucket}/{job}` is gone or was overwritten" in up.stderr
     assert json.loads(s3.get_object(Bucket=bucket, Key="config/platform.json")["Body"].read())["format"] == 1
     uploaded = s3.get_object(Bucket=bucket, Key=job)["Body"].read()
     assert uploaded == (settings.REPOSITORY / "spark" / "data_generator.py").read_bytes()
@@ -196,17 +199,17 @@ def test_what_the_gateway_was_given_is_there_after_down_and_up(drydock, home):
     paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
     assert drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET)).returncode == 0
     s3 = aws.operator_client("s3", paths, ports)
-    s3.put_object(Bucket=terraform.INPUT_BUCKET, Key="mine", Body=b"kept")
-    before = s3.list_object_versions(Bucket=terraform.STATE_BUCKET)["Versions"]
+    s3.put_object(Bucket=site.INPUT_BUCKET, Key="mine", Body=b"kept")
+    before = s3.list_object_versions(Bucket=site.STATE_BUCKET)["Versions"]
     assert drydock("local-down").returncode == 0
 
     up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
 
     assert up.returncode == 0, up.stdout + up.stderr
     assert "Terraform:" not in up.stdout + up.stderr
-    assert s3.get_object(Bucket=terraform.INPUT_BUCKET, Key="mine")["Body"].read() == b"kept"
-    assert s3.list_object_versions(Bucket=terraform.STATE_BUCKET)["Versions"] == before
-    assert terraform_state.deviations(paths, ports) == []
+    assert s3.get_object(Bucket=site.INPUT_BUCKET, Key="mine")["Body"].read() == b"kept"
+    assert s3.list_object_versions(Bucket=site.STATE_BUCKET)["Versions"] == before
+    assert terraform_state.deviations(site.local(paths, ports)) == []
 
 
 def test_a_reset_asks_and_empties_the_platform(drydock, home):
@@ -225,8 +228,8 @@ def test_a_reset_asks_and_empties_the_platform(drydock, home):
     assert up.returncode == 0, up.stdout + up.stderr
     assert "anew" not in up.stderr
     s3 = aws.operator_client("s3", paths, ports)
-    assert "Contents" not in s3.list_objects_v2(Bucket=terraform.INPUT_BUCKET, Prefix="mine")
-    assert terraform_state.deviations(paths, ports) == []
+    assert "Contents" not in s3.list_objects_v2(Bucket=site.INPUT_BUCKET, Prefix="mine")
+    assert terraform_state.deviations(site.local(paths, ports)) == []
 
 
 def test_after_the_supervisor_was_killed_down_ends_daemons_too(drydock, home):

@@ -4,28 +4,41 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drydock import aws, settings, terraform, terraform_process
+from drydock import aws, deployment, jobs, settings, site, terraform, terraform_process
 from tests import running
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A gateway that Terraform was applied to, and what it was applied from."""
+    """A gateway that the platform was deployed to, and what it was deployed from."""
 
     paths: settings.Paths
     ports: settings.Ports
     jobs_dir: Path
     outputs: dict[str, Any]
 
+    @property
+    def target(self) -> site.Site:
+        return site.local(self.paths, self.ports)
+
+    @property
+    def revision(self) -> jobs.Revision:
+        """Of the jobs as they are now."""
+        return jobs.revision(self.paths, self.target.directory, self.jobs_dir)
+
     def client(self, service: str) -> Any:
         return aws.operator_client(service, self.paths, self.ports)
+
+    def deploy(self, *, replace: Iterable[str] = ()) -> dict[str, Any]:
+        target, revision = self.target, self.revision
+        return deployment.deploy(target, revision, lambda: terraform.apply(target, revision, replace=replace))
 
     def planned(self) -> list[tuple[str, str]]:
         """What an apply would change now: action (`create`, `update`, ...) and address of each resource."""
@@ -35,8 +48,8 @@ class Platform:
             if event["type"] == "planned_change":
                 changes.append((event["change"]["action"], event["change"]["resource"]["addr"]))
 
-        with terraform._terraform(self.paths, self.ports, self.jobs_dir) as process:
-            process.run("plan", *terraform._PROFILE_ARGUMENTS, on_event=note)
+        with terraform.opened(self.target, self.revision) as process:
+            process.run("plan", *terraform.profile_arguments(self.target), on_event=note)
         return changes
 
 
@@ -91,15 +104,17 @@ def interrupted(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) ->
     program = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from drydock import settings, terraform
+        from drydock import jobs, settings, site, terraform
         show = terraform._Progress.show
         def announce(self, event):
             show(self, event)
             if event["type"] == "apply_start":
                 print("begun:", event["hook"]["resource"]["addr"], flush=True)
         terraform._Progress.show = announce
-        home, offset, jobs = sys.argv[1:]
-        terraform.apply(settings.Paths(Path(home)), settings.Ports(int(offset)), jobs_dir=Path(jobs))
+        home, offset, jobs_dir = sys.argv[1:]
+        paths = settings.Paths(Path(home))
+        target = site.local(paths, settings.Ports(int(offset)))
+        terraform.apply(target, jobs.revision(paths, target.directory, Path(jobs_dir)))
     """)
     with subprocess.Popen(
         [sys.executable, "-c", program, str(paths.home), str(ports.offset), str(jobs_dir)],
@@ -114,10 +129,10 @@ def interrupted(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path) ->
                 break
         _, errors = process.communicate(timeout=120)
     s3 = aws.operator_client("s3", paths, ports)
-    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=terraform.STATE_BUCKET).get("Contents", ())]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=site.STATE_BUCKET).get("Contents", ())]
     return Interrupted(process.returncode, errors, keys)
 
 
 @pytest.fixture(scope="session")
 def platform(paths: settings.Paths, ports: settings.Ports, jobs_dir: Path, interrupted: Interrupted) -> Platform:
-    return Platform(paths, ports, jobs_dir, terraform.apply(paths, ports, jobs_dir=jobs_dir))
+    return replace(new := Platform(paths, ports, jobs_dir, {}), outputs=new.deploy())

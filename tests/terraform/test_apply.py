@@ -4,10 +4,11 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Iterator
 
 import pytest
 
-from drydock import secrets, settings, terraform, terraform_state
+from drydock import deployment, jobs, secrets, settings, site, terraform, terraform_state
 from drydock.errors import ServiceFailed, SetupError
 
 from .conftest import Interrupted, Platform
@@ -36,29 +37,80 @@ def test_an_interrupted_apply_loses_nothing_that_it_made(interrupted: Interrupte
 def test_a_second_apply_changes_nothing_and_is_quick(platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
     assert platform.planned() == []
     started = time.monotonic()
-    outputs = terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+    outputs = platform.deploy()
     assert time.monotonic() - started < UP_TO_DATE_SECONDS
     assert outputs == platform.outputs
     assert "everything is as it should be" in capsys.readouterr().out
 
 
-def test_a_changed_job_is_one_change(platform: Platform) -> None:
+DESCRIPTION = ("update", "aws_s3_object.platform_config")
+
+
+@pytest.fixture
+def changed_job(platform: Platform) -> Iterator[None]:
     job = platform.jobs_dir / "data_processor.py"
     original = job.read_text()
     job.write_text(original + "print('changed')\n")
-    try:
-        assert platform.planned() == [("update", 'module.application.aws_s3_object.file["data_processor.py"]')]
-    finally:
-        job.write_text(original)
+    yield
+    job.write_text(original)
 
 
-def test_a_changed_package_is_one_change(platform: Platform) -> None:
+@pytest.fixture
+def changed_package(platform: Platform) -> Iterator[None]:
     module = platform.jobs_dir / "shipments" / "rules.py"
     module.write_text("RULES = ()\n")
+    yield
+    module.unlink()
+
+
+@pytest.mark.parametrize("change", ["changed_job", "changed_package"])
+def test_changed_jobs_are_another_revision_and_one_change(
+    platform: Platform, change: str, request: pytest.FixtureRequest
+) -> None:
+    before = platform.revision
+    request.getfixturevalue(change)
+    after = platform.revision
+    assert (after.name != before.name, after.wheels) == (True, before.wheels)
+    assert platform.planned() == [DESCRIPTION]
+
+
+def test_the_jobs_of_before_stay_whole_beside_the_new_ones_and_can_be_gone_back_to(
+    platform: Platform, request: pytest.FixtureRequest
+) -> None:
+    s3, bucket, before = platform.client("s3"), BUCKETS["input"], platform.revision
+    request.getfixturevalue("changed_job")
+    after = platform.revision
+
+    outputs = platform.deploy()
+
+    assert outputs["platform_config"]["application_uri"] == f"s3://{bucket}/spark_app/{after.name}"
+    assert jobs.names(s3, bucket)[:2] == [after.name, before.name]
+    assert jobs.missing(s3, bucket, before) == jobs.missing(s3, bucket, after) == []
+    named = jobs.uploaded(s3, bucket, before.name)
+    assert named == jobs.Named(before.name, before.wheels)
+    outputs = terraform.apply(platform.target, named)
+    assert outputs == platform.outputs
+
+
+def test_a_job_that_changes_while_it_is_deployed_is_refused(platform: Platform, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("changed_package")
+    named = platform.revision
+    (platform.jobs_dir / "data_processor.py").write_text("# changed in between\n")
     try:
-        assert platform.planned() == [("update", 'module.application.aws_s3_object.file["shipments.zip"]')]
+        with pytest.raises(ServiceFailed, match=r"store the jobs .*MD5"):
+            deployment.upload(platform.target, named)
     finally:
-        module.unlink()
+        (platform.jobs_dir / "data_processor.py").write_text("# data_processor.py\n")
+    assert jobs.uploaded(platform.client("s3"), BUCKETS["input"], named.name) is None
+
+
+def test_a_revision_that_is_not_there_or_not_whole_is_none(platform: Platform) -> None:
+    s3 = platform.client("s3")
+    s3.put_object(Bucket=BUCKETS["input"], Key="spark_app/0a1b2c3d4e5f/data_generator.py", Body=b"# half of it\n")
+    assert jobs.uploaded(s3, BUCKETS["input"], "0a1b2c3d4e5f") is None
+    assert jobs.uploaded(s3, "no-such-bucket", "0a1b2c3d4e5f") is None
+    assert "0a1b2c3d4e5f" not in jobs.names(s3, BUCKETS["input"])
+    s3.delete_object(Bucket=BUCKETS["input"], Key="spark_app/0a1b2c3d4e5f/data_generator.py")
 
 
 def test_a_touched_package_is_no_change(platform: Platform) -> None:
@@ -81,17 +133,24 @@ def test_rules_that_emr_adds_to_its_groups_are_left_alone(platform: Platform) ->
 
 
 def test_jobs_and_wheels_are_uploaded_as_they_are(platform: Platform) -> None:
-    s3 = platform.client("s3")
+    s3, revision = platform.client("s3"), platform.revision
+    folder = f"spark_app/{revision.name}"
     expected = {
-        **{f"spark_app/{file.name}": file.read_bytes() for file in platform.jobs_dir.glob("*.*")},
-        **{f"spark_app/wheels/{file.name}": file.read_bytes() for file in platform.paths.wheels.iterdir()},
-        "spark_app/delta-log-store.jar": platform.paths.log_store.read_bytes(),
+        **{f"{folder}/{file.name}": file.read_bytes() for file in platform.jobs_dir.glob("*.*")},
+        **{f"spark_app/{revision.wheels}/{file.name}": file.read_bytes() for file in platform.paths.wheels.iterdir()},
+        f"{folder}/delta-log-store.jar": platform.paths.log_store.read_bytes(),
     }
-    listing = s3.list_objects_v2(Bucket=BUCKETS["input"])["Contents"]
-    bodies = {item["Key"]: s3.get_object(Bucket=BUCKETS["input"], Key=item["Key"])["Body"].read() for item in listing}
-    package = bodies.pop("spark_app/shipments.zip")
-    assert bodies.pop("config/platform.json")
+    bodies = {}
+    for prefix in (f"{folder}/", f"spark_app/{revision.wheels}/"):
+        for item in s3.list_objects_v2(Bucket=BUCKETS["input"], Prefix=prefix)["Contents"]:
+            bodies[item["Key"]] = s3.get_object(Bucket=BUCKETS["input"], Key=item["Key"])["Body"].read()
+    package = bodies.pop(f"{folder}/shipments.zip")
+    description = json.loads(bodies.pop(f"{folder}/revision.json"))
     assert bodies == expected
+    assert (description["revision"], description["wheels"]) == (revision.name, revision.wheels)
+    assert description["md5"].keys() == {key.rsplit("/")[-1] for key in expected if key.startswith(folder)} | {
+        "shipments.zip"
+    }
     with zipfile.ZipFile(io.BytesIO(package)) as bundle:
         assert bundle.namelist() == ["shipments/__init__.py"]
         assert bundle.testzip() is None
@@ -132,7 +191,7 @@ def test_a_stale_lock_is_explained(platform: Platform) -> None:
     s3.put_object(Bucket="spark-kestra-platform", Key=key, Body=json.dumps(lock).encode())
     try:
         with pytest.raises(SetupError) as failure:
-            terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+            terraform.apply(platform.target, platform.revision)
     finally:
         s3.delete_object(Bucket="spark-kestra-platform", Key=key)
     assert "locked by somebody@elsewhere since 2020-01-01" in str(failure.value)
@@ -151,9 +210,15 @@ def test_a_missing_job_is_named(platform: Platform) -> None:
 
 def test_no_gateway_is_a_sentence(platform: Platform) -> None:
     nobody = settings.Ports(offset=1 - 4566)  # port 1
-    for act in (terraform.apply, terraform_state.deviations, terraform.platform_config):
+    target = site.local(platform.paths, nobody)
+    for act in (
+        lambda: deployment.deploy(target, platform.revision, dict),
+        lambda: terraform.apply(target, platform.revision),
+        lambda: terraform_state.deviations(target),
+        target.platform_config,
+    ):
         with pytest.raises(ServiceFailed, match="does not answer"):
-            act(platform.paths, nobody)
+            act()
 
 
 def test_no_wheels_are_told_before_anything_is_changed(platform: Platform) -> None:
@@ -161,7 +226,7 @@ def test_no_wheels_are_told_before_anything_is_changed(platform: Platform) -> No
     wheel.rename(wheel.with_suffix(".away"))
     try:
         with pytest.raises(SetupError, match="holds no wheel"):
-            terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+            platform.deploy()
     finally:
         wheel.with_suffix(".away").rename(wheel)
 
@@ -173,7 +238,7 @@ def test_no_log_store_is_told_before_anything_is_changed(platform: Platform) -> 
         with pytest.raises(
             SetupError, match=r"delta-log-store\.jar`, which the jobs need, is not there\. `make setup`"
         ):
-            terraform.apply(platform.paths, platform.ports, jobs_dir=platform.jobs_dir)
+            platform.deploy()
     finally:
         jar.with_suffix(".away").rename(jar)
 

@@ -32,10 +32,9 @@ def test_terraform_test(name: str, initialised: Path) -> None:
     assert "Success! 0 passed" not in result.stdout
 
 
-def test_every_module_but_the_uploads_has_its_tests() -> None:
+def test_every_module_has_its_tests() -> None:
     modules = {folder.name for folder in (terraform.CONFIGURATION / "modules").iterdir()}
-    # Uploads are tested by an apply: under a mocked provider there is nothing to see of them.
-    assert {name.removesuffix(".tftest.hcl") for name in TESTS} == modules - {"application"} | {"platform"}
+    assert {name.removesuffix(".tftest.hcl") for name in TESTS} == modules | {"platform"}
 
 
 def test_the_configuration_is_valid(initialised: Path) -> None:
@@ -49,15 +48,12 @@ def test_the_sources_are_formatted() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_the_buckets_prefix_is_empty_locally_and_asked_for_on_aws() -> None:
+def test_a_prefix_has_no_default_and_stands_in_no_profile() -> None:
     """A default would have AWS take the seed's names, which are everybody's."""
-    block = next(
-        text for text in "\n".join(sources("variables.tf")).split("\nvariable ") if "bucket_prefix" in text[:20]
-    )
+    block = next(text for text in "\n".join(sources("variables.tf")).split("\nvariable ") if "name_prefix" in text[:20])
     assert "default" not in block.split("validation")[0]
-    profiles = terraform.CONFIGURATION / "profiles"
-    assert re.search(r'^bucket_prefix += ""$', (profiles / "local.tfvars").read_text(), re.MULTILINE)
-    assert not re.search(r"^bucket_prefix", (profiles / "aws.tfvars").read_text(), re.MULTILINE)
+    for profile in (terraform.CONFIGURATION / "profiles").iterdir():
+        assert not re.search(r"^name_prefix", profile.read_text(), re.MULTILINE)
 
 
 def test_both_profiles_set_only_what_there_is() -> None:

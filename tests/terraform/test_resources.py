@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from drydock import settings, terraform
+from drydock import settings, site
 
 from .conftest import Platform
 
@@ -16,8 +16,8 @@ INSTANCE = f"arn:aws:iam::{ACCOUNT}:role/emr_instance_profile"
 
 
 def test_platform_json_is_exactly_what_the_driver_reads(platform: Platform) -> None:
-    config = terraform.platform_config(platform.paths, platform.ports)
-    assert platform.outputs["platform_config_uri"] == terraform.PLATFORM_CONFIG_URI
+    config, revision = platform.target.platform_config(), platform.revision
+    assert platform.outputs["platform_config_uri"] == site.PLATFORM_CONFIG_URI
     assert platform.outputs["platform_config"] == config
     groups = config.pop("security_groups")
     assert list(groups) == ["master", "slave"]
@@ -33,7 +33,7 @@ def test_platform_json_is_exactly_what_the_driver_reads(platform: Platform) -> N
         "instance_types": {"master": "m5.xlarge", "core": "m5.xlarge"},
         "core_count": 2,
         "roles": {"service": "emr-service-role", "instance_profile": "emr_instance_profile", "kestra_arn": KESTRA},
-        "application_uri": "s3://spark-job-data-input/spark_app",
+        "application_uri": f"s3://spark-job-data-input/spark_app/{revision.name}",
         "source_uri": "s3://spark-job-data-source-1/data_source/shipment",
         "output_uri": "s3://spark-job-data-output",
         "log_uri": "s3://emr-cluster-spark-logs/test-emr-logs",
@@ -41,8 +41,8 @@ def test_platform_json_is_exactly_what_the_driver_reads(platform: Platform) -> N
         "bootstrap_actions": [
             {
                 "name": "Install the jobs' Python packages",
-                "path": "s3://spark-job-data-input/spark_app/bootstrap.sh",
-                "args": ["s3://spark-job-data-input/spark_app/wheels"],
+                "path": f"s3://spark-job-data-input/spark_app/{revision.name}/bootstrap.sh",
+                "args": [f"s3://spark-job-data-input/spark_app/{revision.wheels}"],
             }
         ],
         "configurations": [
@@ -74,7 +74,7 @@ def test_clusters_get_a_public_subnet_with_a_way_out(platform: Platform) -> None
         assert ec2.describe_vpc_attribute(VpcId=vpc_id, Attribute=name)[attribute] == {"Value": True}
     (vpc,) = ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"]
     (subnet,) = ec2.describe_subnets(Filters=here)["Subnets"]
-    assert subnet["SubnetId"] == terraform.platform_config(platform.paths, platform.ports)["subnet_id"]
+    assert subnet["SubnetId"] == platform.target.platform_config()["subnet_id"]
     assert subnet["MapPublicIpOnLaunch"] is True
     assert MANAGED_TAG.items() <= tags(vpc).items()
     assert MANAGED_TAG.items() <= tags(subnet).items()
@@ -95,7 +95,7 @@ def test_clusters_get_a_public_subnet_with_a_way_out(platform: Platform) -> None
 
 def test_nodes_reach_each_other_and_nobody_reaches_them(platform: Platform) -> None:
     ec2 = platform.client("ec2")
-    ids = terraform.platform_config(platform.paths, platform.ports)["security_groups"]
+    ids = platform.target.platform_config()["security_groups"]
     for group_id in ids.values():
         (group,) = ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"]
         assert group["VpcId"] == platform.outputs["vpc_id"]
@@ -117,6 +117,8 @@ def test_every_bucket_is_closed_and_names_its_roles(platform: Platform) -> None:
         assert set(block.values()) == {True}
         assert len(block) == 4
         statements = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        [refused, *statements] = statements
+        assert (refused["Effect"], refused["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
         assert {statement["Effect"] for statement in statements} == {"Allow"}
         assert all(f"arn:aws:s3:::{bucket}" == arn.split("/")[0] for s in statements for arn in as_list(s["Resource"]))
         roles[purpose] = {statement["Principal"]["AWS"] for statement in statements}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.stub import Stubber
 
-from drydock import aws, health, running, secrets, services, settings, startup, terraform
+from drydock import aws, health, running, secrets, services, settings, site, startup, terraform
 from drydock.errors import NotRunning, ServiceFailed
 from drydock.local_status import show_status
 
@@ -64,7 +64,7 @@ def test_a_run_says_so_before_it_begins(paths, s3_answers, everything_runs):
 def test_an_object_that_was_removed_is_named(paths, s3_answers):
     s3_answers("NoSuchKey")
     reason = terraform.why_not_applied(paths, PORTS)
-    assert reason == f"`{terraform.PLATFORM_CONFIG_URI}` is not there any more: `make local-up` makes it again"
+    assert reason == f"`{site.PLATFORM_CONFIG_URI}` is not there any more: `make local-up` makes it again"
 
 
 def test_before_terraform_has_come_to_its_end_nothing_was_lost(paths, s3_answers):

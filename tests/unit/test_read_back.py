@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 
-from drydock import read_back, secrets, settings
+from drydock import aws, read_back, secrets, settings, site
 from drydock.errors import RunFailed
 
 DAY = date(2026, 3, 1)
@@ -112,7 +112,7 @@ def read(paths: settings.Paths, gateway: Gateway) -> tuple[str, float]:
     """What reading the day is refused with, and after how many seconds."""
     begun_at = time.monotonic()
     with pytest.raises(RunFailed) as failure:
-        read_back.read(paths, gateway.ports, DAY)
+        read_back.read(site.local(paths, gateway.ports), DAY)
     return str(failure.value), time.monotonic() - begun_at
 
 
@@ -130,7 +130,7 @@ def test_a_gateway_that_ends_under_the_delta_read_is_told_within_seconds(
 def test_a_gateway_that_falls_silent_under_the_delta_read_is_given_up(
     paths: settings.Paths, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_back, "DELTA_ANSWER_SECONDS", 1)
+    monkeypatch.setattr(aws, "DELTA_ANSWER_SECONDS", 1)
     gateway.asked_for_delta = "is silent"
     told, seconds = read(paths, gateway)
     assert seconds < 15  # two or three
@@ -145,7 +145,7 @@ def test_no_proxy_is_asked_and_the_environment_stays_as_it_is(
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     before = dict(os.environ)
-    found = read_back.read(paths, gateway.ports, DAY)
+    found = read_back.read(site.local(paths, gateway.ports), DAY)
     assert found.tables == ()
     assert len(found.missing) == 6
     assert os.environ == before
@@ -182,7 +182,7 @@ def test_a_step_s_applications_are_those_that_bear_its_id_and_no_log_is_read(
         "app-20260302120010-0002": {"spark.drydock.step": "s-2", "spark.app.name": "s-1"},
         "app-20260302120010-0003": {},
     }
-    [cluster] = read_back.read(paths, gateway.ports, DAY).clusters
+    [cluster] = read_back.read(site.local(paths, gateway.ports), DAY).clusters
     [step] = cluster.steps
     assert step.applications == ("app-20260302120010-0001", "app-20260302120010-0004")
     assert step.executor_hosts == ("127.0.0.12",)
@@ -202,13 +202,13 @@ def test_the_history_server_is_asked_again_about_a_step_that_has_just_ended(
         gateway.applications = {"app-1": {"spark.drydock.step": "s-1"}}
 
     monkeypatch.setattr(read_back.time, "sleep", appear)
-    [cluster] = read_back.read(paths, gateway.ports, DAY).clusters
+    [cluster] = read_back.read(site.local(paths, gateway.ports), DAY).clusters
     assert (cluster.steps[0].applications, len(looks)) == (("app-1",), 1)
 
 
 @pytest.mark.usefixtures("a_step_has_run")
 def test_a_cluster_s_instances_are_those_that_became_ready(paths: settings.Paths, gateway: Gateway) -> None:
-    found = read_back.read(paths, gateway.ports, DAY)
+    found = read_back.read(site.local(paths, gateway.ports), DAY)
     [cluster] = found.clusters
     assert (cluster.masters, cluster.cores, found.core_count) == (1, 2, 2)
     assert cluster.steps[0].applications == ()

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from drydock import output, run, settings, terraform
+from drydock import aws, output, run, settings, site
 
 LATER = [date(2026, 2, 1), date(2026, 2, 3)]
 
@@ -12,8 +12,8 @@ LATER = [date(2026, 2, 1), date(2026, 2, 3)]
 def test_stale_days_are_named_with_commands_that_keep_their_size(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(run.aws, "operator_client", lambda *_: None)
-    monkeypatch.setattr(terraform, "platform_config", lambda *_: {"source_uri": "s3://raw/shipment"})
+    monkeypatch.setattr(aws, "operator_client", lambda *_: None)
+    monkeypatch.setattr(site.Site, "platform_config", lambda _: {"source_uri": "s3://raw/shipment"})
     asked = []
 
     def rows_of_raw_days(_s3: object, *between: object) -> dict[date, int]:
@@ -23,6 +23,6 @@ def test_stale_days_are_named_with_commands_that_keep_their_size(
     monkeypatch.setattr(run, "rows_of_raw_days", rows_of_raw_days)
     said: list[str] = []
     monkeypatch.setattr(output, "warn", said.append)
-    run.warn_of(settings.Paths(), settings.Ports(0), LATER)
+    run.warn_of(site.local(settings.Paths(), settings.Ports(0)), LATER)
     assert asked == [("s3://raw/shipment", *LATER)]
     assert "`make run DATE=2026-02-01 ROWS=20000 && make run DATE=2026-02-03`" in said[0]

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from drydock import interrupts, local_down, settings, summary, teardown
+from drydock import interrupts, local_down, settings, site, summary, teardown
 from drydock.errors import Stopped
 
 
@@ -40,6 +40,6 @@ def test_a_signal_while_a_day_is_read_back_is_a_sentence(number, paths, monkeypa
     before = [signal.getsignal(each) for each in interrupts.INTERRUPTS]
     monkeypatch.setattr(summary, "read", read)
     with pytest.raises(Stopped, match="`make summary DATE=2026-03-07`") as stopped:
-        summary.show_day(paths, settings.Ports(), date(2026, 3, 7))
+        summary.show_day(site.local(paths, settings.Ports()), date(2026, 3, 7))
     assert stopped.value.exit_code == 128 + number
     assert [signal.getsignal(each) for each in interrupts.INTERRUPTS] == before

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from drydock import aws, settings, submit, terraform
+from drydock import aws, settings, site, submit
 from drydock.errors import NotRunning, RunFailed, ServiceFailed, UsageError
 from drydock_driver.cluster import JobRun
 
@@ -123,7 +123,7 @@ class Bucket:
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     bucket = Bucket()
     monkeypatch.setattr(aws, "operator_client", lambda *_: bucket)
-    monkeypatch.setattr(terraform, "platform_config", lambda *_: {"application_uri": "s3://input/spark_app"})
+    monkeypatch.setattr(site.Site, "platform_config", lambda _: {"application_uri": "s3://input/spark_app"})
     return bucket
 
 

@@ -102,7 +102,7 @@ locals {
     bootstrap_actions = [{
       name = "Install the jobs' Python packages"
       path = "${var.uris.application}/bootstrap.sh"
-      args = ["${var.uris.application}/wheels"]
+      args = [var.uris.wheels]
     }]
     configurations = [
       # On AWS this brings Delta's jars alone, so its extension and catalog stand among Spark's properties.

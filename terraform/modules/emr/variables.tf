@@ -89,9 +89,10 @@ variable "spark_defaults" {
 }
 
 variable "uris" {
-  description = "Where jobs, raw data, tables, the clusters' logs and the orchestrator's are, as s3:// URIs without slashes at their ends."
+  description = "Where jobs, their wheels, raw data, tables, the clusters' logs and the orchestrator's are, as s3:// URIs without slashes at their ends."
   type = object({
     application = string
+    wheels      = string
     source      = string
     output      = string
     logs        = string

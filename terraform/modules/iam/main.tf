@@ -23,7 +23,7 @@ locals {
 # --- EMR itself ----------------------------------------------------------------------------------------------------
 
 resource "aws_iam_role" "service" {
-  name        = "emr-service-role"
+  name        = "${var.name_prefix}emr-service-role"
   description = "EMR: makes and ends the instances of clusters."
   tags        = var.tags
 
@@ -68,7 +68,7 @@ resource "aws_iam_role_policy" "service" {
 
 resource "aws_iam_role" "instance" {
   # EMR looks for a role by the instance profile's name.
-  name        = "emr_instance_profile"
+  name        = "${var.name_prefix}emr_instance_profile"
   description = "Instances of EMR clusters: bootstrap actions, steps, executors, delivery of logs."
   tags        = var.tags
 
@@ -140,7 +140,7 @@ resource "aws_iam_role_policy_attachment" "instance_ssm" {
 # --- The driver ----------------------------------------------------------------------------------------------------
 
 resource "aws_iam_role" "kestra" {
-  name        = "kestra-role"
+  name        = "${var.name_prefix}kestra-role"
   description = "The driver, which Kestra's flows run: makes clusters and runs steps on them."
   tags        = var.tags
 

@@ -1,3 +1,9 @@
+variable "name_prefix" {
+  description = "Stands in front of the roles' names."
+  type        = string
+  default     = ""
+}
+
 variable "account_id" {
   description = "The AWS account."
   type        = string

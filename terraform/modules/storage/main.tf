@@ -1,5 +1,5 @@
-# The platform's buckets. Encryption (SSE-S3) and disabled ACLs are what S3 gives every new bucket; here public access
-# is shut off besides, and each bucket's policy names the roles that use it.
+# The platform's buckets. Disabled ACLs are what S3 gives every new bucket; here public access is shut off, what is not
+# encrypted on its way is refused, and each bucket's policy names the roles that use it.
 
 resource "aws_s3_bucket" "this" {
   for_each = var.buckets
@@ -19,8 +19,92 @@ resource "aws_s3_bucket_public_access_block" "this" {
   restrict_public_buckets = true
 }
 
+# What S3 does with every new bucket unasked since January 2023, said so that it stays.
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  for_each = aws_s3_bucket.this
+
+  bucket = each.value.id
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+resource "aws_s3_bucket_versioning" "this" {
+  for_each = var.versioning ? aws_s3_bucket.this : {}
+
+  bucket = each.value.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  for_each = aws_s3_bucket.this
+
+  bucket = each.value.id
+
+  rule {
+    id     = "end-uploads-that-nobody-completed"
+    status = "Enabled"
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.versioning ? [var.noncurrent_days] : []
+
+    content {
+      id     = "forget-what-was-overwritten-or-deleted"
+      status = "Enabled"
+      filter {}
+
+      noncurrent_version_expiration {
+        noncurrent_days = rule.value
+      }
+
+      expiration {
+        expired_object_delete_marker = true
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = contains(keys(local.expiring), each.key) ? [local.expiring[each.key]] : []
+
+    content {
+      id     = "expire"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value.prefix
+      }
+
+      expiration {
+        days = rule.value.days
+      }
+    }
+  }
+
+  # What counts as overwritten is known once there are versions.
+  depends_on = [aws_s3_bucket_versioning.this]
+}
+
 locals {
   arns = { for purpose, name in var.buckets : purpose => "arn:${var.partition}:s3:::${name}" }
+
+  # What goes by itself. Jobs and tables stay.
+  expiring = {
+    source = { prefix = "${var.folders.source}/", days = var.retention_days.source }
+    logs   = { prefix = "${var.folders.logs}/", days = var.retention_days.logs }
+    audit  = { prefix = "${var.folders.audit}/", days = var.retention_days.audit }
+  }
 
   read   = ["s3:GetObject"]
   write  = ["s3:PutObject", "s3:AbortMultipartUpload"]
@@ -62,16 +146,26 @@ resource "aws_s3_bucket_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for grant in local.grants[each.key] : merge(
-      {
-        Sid       = grant.sid
-        Effect    = "Allow"
-        Principal = { AWS = grant.role }
-        Action    = grant.actions
-        Resource  = grant.resource
-      },
-      can(grant.prefix) ? { Condition = { StringLike = { "s3:prefix" = grant.prefix } } } : {},
-    )]
+    Statement = concat(
+      [{
+        Sid       = "RefuseWhatIsNotEncryptedOnItsWay"
+        Effect    = "Deny"
+        Principal = { AWS = "*" }
+        Action    = "s3:*"
+        Resource  = [local.arns[each.key], "${local.arns[each.key]}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+      [for grant in local.grants[each.key] : merge(
+        {
+          Sid       = grant.sid
+          Effect    = "Allow"
+          Principal = { AWS = grant.role }
+          Action    = grant.actions
+          Resource  = grant.resource
+        },
+        can(grant.prefix) ? { Condition = { StringLike = { "s3:prefix" = grant.prefix } } } : {},
+      )],
+    )
   })
 
   # S3 takes one change of a bucket's access at a time, and answers 409 to a second.

@@ -41,6 +41,27 @@ variable "force_destroy" {
   default     = false
 }
 
+variable "versioning" {
+  description = "Whether what is overwritten or deleted is kept for `noncurrent_days`."
+  type        = bool
+  default     = true
+}
+
+variable "noncurrent_days" {
+  description = "How many days what was overwritten or deleted is kept."
+  type        = number
+  default     = 30
+}
+
+variable "retention_days" {
+  description = "After how many days objects go: raw data, the clusters' logs, the orchestrator's logs. Jobs and tables stay."
+  type = object({
+    source = number
+    logs   = number
+    audit  = number
+  })
+}
+
 variable "tags" {
   description = "Tags of the buckets."
   type        = map(string)
