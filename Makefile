@@ -1,5 +1,5 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB, ARGS, CONFIRM and RUNTIME reach the verb as they were given, whatever characters they hold:
+# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB, ARGS, CONFIRM, DATA, REVISION and RUNTIME reach the verb as they were given, whatever characters they hold:
 # neither make nor the shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
@@ -7,7 +7,7 @@ export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
 DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
-VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS CONFIRM RUNTIME
+VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS CONFIRM DATA REVISION RUNTIME
 given := $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 unknown := $(filter-out $(VARIABLES) PYTHON DRYDOCK_% MAKE%,$(given))
 $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), in capitals))
@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup doctor demo run backfill submit summary report local-up local-down local-reset local-status local-logs env check test test-e2e test-full bench
+.PHONY: help setup doctor demo run backfill submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-status destroy-aws aws-rehearsal check test test-e2e test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -52,6 +52,18 @@ report: setup ## Write a page of charts and figures about the days in the tables
 	@$(DRYDOCK) report $${FROM:+"--from=$$FROM"} $${TO:+"--to=$$TO"} $${FILE:+"--file=$$FILE"}
 env: setup ## Print shell exports: eval "$(make -s env)", and aws, boto3 and Terraform speak to the platform
 	@$(DRYDOCK) env
+
+##@ On AWS: the account that the environment leads to (AWS_PROFILE, AWS_REGION and the like)
+deploy-aws: setup ## Bring the platform into the account: plan, ask, apply, upload, try a step (CONFIRM=<account id> REVISION=)
+	@$(DRYDOCK) deploy-aws $${CONFIRM:+"--confirm=$$CONFIRM"} $${REVISION:+"--revision=$$REVISION"}
+aws-run: setup ## Run a day on the deployed platform (DATE= ROWS=)
+	@$(DRYDOCK) aws-run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+aws-status: setup ## Show what is deployed, which clusters ran, which days there are
+	@$(DRYDOCK) aws-status
+destroy-aws: setup ## Remove the platform from the account, its data too; asks twice (CONFIRM=<account id> DATA=delete)
+	@$(DRYDOCK) destroy-aws $${CONFIRM:+"--confirm=$$CONFIRM"} $${DATA:+"--data=$$DATA"}
+aws-rehearsal: setup ## Rehearse all of that on this machine, on an account that a second gateway plays (DATE= ROWS=)
+	@$(DRYDOCK) aws-rehearsal $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
 
 ##@ Development
 check: setup ## Lint, formatting, types, Terraform's formatting, shell syntax

@@ -78,6 +78,7 @@ module "storage" {
   kestra_role_arn   = module.iam.kestra_role_arn
   force_destroy     = var.force_destroy
   versioning        = var.versioning
+  lifecycle_rules   = var.lifecycle_rules
   retention_days    = var.retention_days
 }
 

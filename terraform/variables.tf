@@ -37,6 +37,12 @@ variable "versioning" {
   default     = true
 }
 
+variable "lifecycle_rules" {
+  description = "Whether buckets have rules by which old objects go, and uploads that nobody completed."
+  type        = bool
+  default     = true
+}
+
 variable "retention_days" {
   description = "After how many days objects go: raw data, the clusters' logs, the orchestrator's logs. Tables stay."
   type = object({

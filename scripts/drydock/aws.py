@@ -36,6 +36,10 @@ class Account(Protocol):
     def region(self) -> str:
         """The region of everything."""
 
+    @property
+    def endpoint_url(self) -> str | None:
+        """Where all requests go, if not to AWS's own endpoints."""
+
     def client(self, service: str) -> Any:
         """A boto3-like client."""
 
@@ -58,6 +62,10 @@ class LocalAccount:
     def __init__(self, paths: settings.Paths, ports: settings.Ports) -> None:
         self._paths = paths
         self._ports = ports
+
+    @property
+    def endpoint_url(self) -> str:
+        return self._ports.gateway_url
 
     def client(self, service: str) -> Any:
         return operator_client(service, self._paths, self._ports)
@@ -91,6 +99,10 @@ class CallersAccount:
         self._session = session
         self.region = region
 
+    @property
+    def endpoint_url(self) -> str | None:
+        return os.environ.get("AWS_ENDPOINT_URL")
+
     def client(self, service: str) -> Any:
         return self._session.create_client(
             service,
@@ -120,7 +132,7 @@ class CallersAccount:
             raise ServiceFailed("There are no AWS credentials in this environment.")
         frozen = credentials.get_frozen_credentials()
         token = {"AWS_SESSION_TOKEN": frozen.token} if frozen.token else {}
-        endpoint = _delta_endpoint(url) if (url := os.environ.get("AWS_ENDPOINT_URL")) else {}
+        endpoint = _delta_endpoint(self.endpoint_url) if self.endpoint_url else {}
         return {**_delta_options(str(frozen.access_key), str(frozen.secret_key), self.region), **token, **endpoint}
 
 

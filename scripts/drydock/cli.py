@@ -28,6 +28,11 @@ VERBS = (
     "local-status",
     "local-logs",
     "env",
+    "deploy-aws",
+    "aws-run",
+    "aws-status",
+    "aws-rehearsal",
+    "destroy-aws",
     "check",
     "test",
     "test-e2e",
@@ -35,6 +40,8 @@ VERBS = (
     "lock-jars",
 )
 
+ON_AWS = {"deploy-aws", "aws-run", "aws-status", "destroy-aws"}
+"""What acts on the account that the caller's environment leads to."""
 INTERRUPTED = 130
 LOOPBACK = (settings.LOOPBACK, "localhost")
 
@@ -48,8 +55,9 @@ def drydock() -> None:
 
 def main() -> None:
     """Run a verb. Exit codes: 0 it happened; 1 it did not, and the last line says why; 2 wrong usage; 130 Ctrl-C."""
-    callers_aws = leave_the_callers_aws(os.environ)
     asked = [verb for verb in VERBS if verb in sys.argv[1:2]]
+    callers_aws = {} if set(asked) & ON_AWS else leave_the_callers_aws(os.environ)
+    leave_loopback_to_no_proxy(os.environ)
     for verb in asked or VERBS:
         name = verb.replace("-", "_")
         app.command(verb)(getattr(importlib.import_module(f"drydock.{name}"), name))
@@ -65,14 +73,17 @@ def main() -> None:
 
 
 def leave_the_callers_aws(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """Whatever a verb speaks to is this platform: the caller's own keys, profiles and endpoints lead elsewhere, and no
-    proxy leads to loopback. The authorities that the caller trusts stay, for downloads. Returns what was left out."""
+    """Whatever a local verb speaks to is this platform: the caller's own keys, profiles and endpoints lead elsewhere.
+    The authorities that the caller trusts stay, for downloads. Returns what was left out."""
     names = [name for name in environment if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"]
-    left_out = {name: environment.pop(name) for name in names}
+    return {name: environment.pop(name) for name in names}
+
+
+def leave_loopback_to_no_proxy(environment: MutableMapping[str, str]) -> None:
+    """No proxy leads to loopback."""
     for name in ("NO_PROXY", "no_proxy"):
         hosts = environment.get(name, "").split(",")
         environment[name] = ",".join(filter(None, [*hosts, *(host for host in LOOPBACK if host not in hosts)]))
-    return left_out
 
 
 if __name__ == "__main__":

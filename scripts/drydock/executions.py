@@ -1,8 +1,8 @@
 """Executions of the platform's flows: started, looked at while they run, ended early, explained when they fail.
 
 An execution of a day's flow runs `emr_cluster` as an execution of its own, whose tasks are the stages of a cluster's
-life. Both bear Kestra's label `system.correlationId`; the run's id is given by it, and the run's clusters have that in
-their names.
+life; that one can be run by itself as well. Both bear Kestra's label `system.correlationId`; the run's id is given by
+it, and the run's clusters have that in their names.
 """
 
 import re
@@ -21,6 +21,7 @@ from drydock.interrupts import Signals
 from drydock.kestra import Document, Kestra, KestraRefused, KestraUnreachable
 
 NAMESPACE = "drydock"
+CLUSTER_FLOW = "emr_cluster"
 CORRELATION = "system.correlationId"
 SUCCESS = "SUCCESS"
 ENDED = {SUCCESS, "WARNING", "FAILED", "KILLED", "CANCELLED"}
@@ -108,7 +109,9 @@ class Execution:
         """Ask Kestra. Raises KestraUnreachable when it has given no answer for a while, KestraRefused."""
         try:
             self._found = self._engine.execution(self.id)
-            if self._cluster is None:
+            if self.asked.flow == CLUSTER_FLOW:
+                self._cluster = self._found
+            elif self._cluster is None:
                 self._cluster = self._engine.newest_execution(triggerExecutionId=self.id)
             elif _state(self._cluster) not in ENDED:
                 self._cluster = self._engine.execution(self._cluster["id"])

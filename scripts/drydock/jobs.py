@@ -2,7 +2,7 @@
 
 Under the input bucket's folder of applications:
 
-    <revision>/data_generator.py, data_processor.py, bootstrap.sh, shipments.zip, delta-log-store.jar
+    <revision>/data_generator.py, data_processor.py, cluster_check.py, bootstrap.sh, shipments.zip, delta-log-store.jar
     <revision>/revision.json    the names and MD5 sums of all of them, and its wheels' folder; written last
     wheels/<lock>/*.whl, requirements.txt
 
@@ -28,7 +28,7 @@ from drydock.toolchain.stamps import fingerprint
 JOBS = settings.REPOSITORY / "spark"
 LOCK = settings.REPOSITORY / "requirements" / "jobs.txt"
 FOLDER = "spark_app"  # as in terraform/main.tf
-PROGRAMS = ("data_generator.py", "data_processor.py", "bootstrap.sh")
+PROGRAMS = ("data_generator.py", "data_processor.py", "cluster_check.py", "bootstrap.sh")
 DESCRIPTION = "revision.json"
 CONNECTIONS = 8
 HASH_CHARACTERS = 12

@@ -21,6 +21,7 @@ UP_SECONDS = 120
 POLL_SECONDS = 0.2
 TIMEOUT_SECONDS = 30
 PAGE = 100
+LIVE_STATES = ("CREATED", "QUEUED", "RUNNING", "RESTARTED", "PAUSED", "RETRYING", "KILLING")
 
 Document = dict[str, Any]
 
@@ -114,6 +115,12 @@ class Kestra:
     def executions(self, **filters: str) -> list[Document]:
         """Executions, the newest first; `filters` are fields and what they have to equal, such as flowId."""
         return self._all("/executions/search", {**_equal(filters), "sort": "state.startDate:desc"})
+
+    def live_executions(self) -> list[Document]:
+        """Those that have not ended."""
+        return self._all(
+            "/executions/search", {"filters[state][IN]": ",".join(LIVE_STATES), "sort": "state.startDate:desc"}
+        )
 
     def newest_execution(self, **filters: str) -> Document | None:
         """The newest of `executions`."""

@@ -91,15 +91,16 @@ class Secrets:
         return self.directory / "kestra-database.password"
 
 
-def ensure(paths: settings.Paths) -> Secrets:
+def ensure(paths: settings.Paths, account_id: str = settings.ACCOUNT_ID) -> Secrets:
     """Make what is missing, the install's id besides, and close what others could read. What is there is kept.
 
+    The operator's key is one of `account_id`.
     Raises SetupError when the folder or a file of it belongs to somebody else, or is no regular file.
     """
     secret_files = Secrets(paths.secrets)
     paths.secrets.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     _own_and_close(paths.secrets, DIRECTORY_MODE)
-    _ensure_file(secret_files.operator_key, _new_operator_key)
+    _ensure_file(secret_files.operator_key, lambda: _new_operator_key(account_id))
     for file in (
         secret_files.gateway,
         secret_files.node,
@@ -114,6 +115,11 @@ def ensure(paths: settings.Paths) -> Secrets:
     _ensure_file(secret_files.kestra_password, _new_kestra_password)
     _ensure_file(paths.install_id, lambda: f"{secrets.token_hex(4)}\n")
     return secret_files
+
+
+def ensure_kestra_password(file: Path) -> None:
+    """Make what opens a Kestra of its own, unless it is there."""
+    _ensure_file(file, _new_kestra_password)
 
 
 def operator_key(paths: settings.Paths) -> OperatorKey:
@@ -154,10 +160,10 @@ def access_key_id(account_id: str) -> str:
     return f"LKIA{half}{secrets.choice(parity_alphabet)}{rest}"
 
 
-def _new_operator_key() -> str:
+def _new_operator_key(account_id: str) -> str:
     alphabet = string.ascii_letters + string.digits
     secret = "".join(secrets.choice(alphabet) for _ in range(SECRET_KEY_LENGTH))
-    key = {"access_key_id": access_key_id(settings.ACCOUNT_ID), "secret_access_key": secret}
+    key = {"access_key_id": access_key_id(account_id), "secret_access_key": secret}
     return json.dumps(key, indent=2) + "\n"
 
 

@@ -16,6 +16,13 @@ from drydock.errors import SetupError
 LOCAL, AWS = "local", "aws"  # profiles, as in terraform/profiles
 STATE_BUCKET = "spark-kestra-platform"  # of this and the next, on AWS with a prefix before it
 INPUT_BUCKET = "spark-job-data-input"
+BUCKETS = (
+    INPUT_BUCKET,
+    "spark-job-data-source-1",
+    "spark-job-data-output",
+    "emr-cluster-spark-logs",
+    "builditall-logs",
+)
 PLATFORM_CONFIG_KEY = "config/platform.json"  # as in terraform/main.tf
 PLATFORM_CONFIG_URI = f"s3://{INPUT_BUCKET}/{PLATFORM_CONFIG_KEY}"  # the local platform's
 
@@ -37,6 +44,8 @@ class Site:
     pages: tuple[tuple[str, str], ...]
     """Where a person sees more: what, and its address."""
     verbs: "Verbs"
+    aws_cli: str
+    """How `aws` is called for the account to be found: before its own arguments."""
 
     @property
     def state_bucket(self) -> str:
@@ -101,4 +110,5 @@ def local(paths: settings.Paths, ports: settings.Ports) -> Site:
             ("History Server", ports.history_server_url),
         ),
         verbs=Verbs(deploy="local-up", run="run", status="local-status", end="local-down"),
+        aws_cli='eval "$(make -s env)"; aws',
     )

@@ -14,9 +14,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drydock import aws, jobs, output, settings, terraform_mirror
+from drydock import aws, jobs, output, processes, settings, terraform_mirror
 from drydock.errors import SetupError
-from drydock.site import INPUT_BUCKET, PLATFORM_CONFIG_KEY, PLATFORM_CONFIG_URI, Site
+from drydock.site import INPUT_BUCKET, LOCAL, PLATFORM_CONFIG_KEY, PLATFORM_CONFIG_URI, Site
 from drydock.terraform_process import Changes, Event, Terraform, environment
 from drydock.toolchain.stamps import Stamp, fingerprint, write_file
 
@@ -47,6 +47,15 @@ def apply(where: Site, revision: jobs.Revision | jobs.Named, *, replace: Iterabl
             *profile_arguments(where),
             on_event=progress.show,
         )
+    _report(result.changes, time.monotonic() - started)
+    return result.outputs
+
+
+def run_plan(process: Terraform, plan: Path, total: int) -> dict[str, Any]:
+    """Apply a plan of before, which has so many changes, exactly as it is; the outputs. As `apply` otherwise."""
+    started = time.monotonic()
+    with _Progress(total) as progress:
+        result = process.run("apply", f"-parallelism={PARALLELISM}", plan.name, on_event=progress.show)
     _report(result.changes, time.monotonic() - started)
     return result.outputs
 
@@ -109,13 +118,19 @@ def opened(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Terraf
     with where.account.environment(where.directory) as aws_environment:
         terraform = Terraform(
             directory=directory,
-            environment={**environment(where.paths), **aws_environment},
+            environment={**_environment(where), **aws_environment},
             log=where.log,
-            state_lock_uri=f"s3://{where.state_bucket}/{STATE_KEY}.tflock",
+            unlock=f"{where.aws_cli} s3 rm s3://{where.state_bucket}/{STATE_KEY}.tflock",
         )
         _ensure_state_bucket(where)
         _initialise(terraform, where)
         yield terraform
+
+
+def _environment(where: Site) -> dict[str, str]:
+    """On AWS without the mark by which `local-down` finds what it has to end."""
+    variables = environment(where.paths)
+    return variables if where.profile == LOCAL else {n: v for n, v in variables.items() if n != processes.MARKER}
 
 
 def _check_pins() -> None:
@@ -195,9 +210,9 @@ def _fingerprint(mirror: Path | None, backend: dict[str, str]) -> str:
 class _Progress:
     """How far an apply has come: a line that changes where there is a terminal, else one line when it begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int = 0) -> None:
         self._status = output.CONSOLE.status("Terraform: comparing what is with what should be")
-        self._total = 0
+        self._total = total
         self._done = 0
 
     def __enter__(self) -> "_Progress":

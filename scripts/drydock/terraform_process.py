@@ -79,7 +79,8 @@ class Terraform:
     directory: Path
     environment: dict[str, str]
     log: Path
-    state_lock_uri: str
+    unlock: str
+    """The command that releases a lock that was left on its state."""
 
     def run(self, command: str, *arguments: str, on_event: Callable[[Event], None] = lambda event: None) -> Result:
         """Run a command that knows `-json`. Raises SetupError with Terraform's own words when it fails."""
@@ -125,6 +126,15 @@ class Terraform:
             raise SetupError(self._explain(command, code, errors, other))
         return result
 
+    def show(self, plan: Path) -> dict[str, Any]:
+        """A plan that was written down, as Terraform tells it (`terraform show -json`). Raises SetupError."""
+        command = ["terraform", f"-chdir={self.directory}", "show", "-json", plan.name]
+        ended = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            raise SetupError(f"`terraform show` failed: {ended.stderr.strip()}")
+        told: dict[str, Any] = json.loads(ended.stdout)
+        return told
+
     def _explain(self, command: str, code: int, errors: list[dict[str, Any]], other: list[str]) -> str:
         for error in errors:
             if "state lock" in error["summary"]:
@@ -141,7 +151,7 @@ class Terraform:
         return (
             f"Terraform's state is locked by {known.get('Who', 'somebody')} since {known.get('Created', 'some time')} "
             f"({known.get('Operation', 'unknown operation')}). If another Terraform is at work, wait for it; if it was "
-            f'killed, release its lock: `eval "$(make -s env)"; aws s3 rm {self.state_lock_uri}`'
+            f"killed, release its lock: `{self.unlock}`"
         )
 
 

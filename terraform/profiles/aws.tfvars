@@ -2,3 +2,4 @@
 s3_use_path_style = false
 force_destroy     = false
 versioning        = true
+lifecycle_rules   = true

@@ -1,7 +1,10 @@
 # The platform on one machine: AWS_ENDPOINT_URL leads to the local gateway.
 s3_use_path_style = true
 force_destroy     = true
-versioning        = false # nothing here forgets what was overwritten
+# Nothing acts on lifecycle rules here, so versions would stay for ever; and to be sure of new rules the AWS provider
+# looks at them for fifty seconds.
+versioning      = false
+lifecycle_rules = false
 
 # A day's driver and executors live for a minute or two: what the JVM's second compiler would win later, they do not live
 # to see: without it the JVM that processes a million shipments takes 25 seconds of processor time, with it 44. (The first

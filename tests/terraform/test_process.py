@@ -41,7 +41,7 @@ def played(folder: Path, program: str) -> terraform_process.Terraform:
         directory=folder,
         environment={"PATH": str(bin_dir)},
         log=folder / "logs" / "terraform.log",
-        state_lock_uri="s3://state/lock",
+        unlock="aws s3 rm s3://state/lock",
     )
 
 

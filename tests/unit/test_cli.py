@@ -1,6 +1,8 @@
 """`drydock`: how a verb ends, for whoever called it."""
 
+import os
 import sys
+import types
 
 import pytest
 import typer
@@ -71,9 +73,28 @@ def test_the_callers_aws_is_left_behind_and_no_proxy_leads_to_loopback():
     left_out = {"AWS_PROFILE": "theirs", "AWS_ENDPOINT_URL_S3": "https://s3.example"}
     for expected in (left_out, {}):  # one verb calls another
         assert cli.leave_the_callers_aws(environment) == expected
+        cli.leave_loopback_to_no_proxy(environment)
         assert environment == {
             "AWS_CA_BUNDLE": "/etc/ca.pem",
             "NO_PROXY": "internal.example,localhost,127.0.0.1",
             "no_proxy": "127.0.0.1,localhost",
             "HTTPS_PROXY": "http://proxy.example",
         }
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"), [("deploy-aws", "theirs"), ("destroy-aws", "theirs"), ("local-up", None)]
+)
+def test_only_what_acts_on_aws_sees_the_callers_aws(
+    verb: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str | None] = []
+    module = types.SimpleNamespace(**{verb.replace("-", "_"): lambda: seen.append(os.environ.get("AWS_PROFILE"))})
+    monkeypatch.setattr(cli, "app", typer.Typer())
+    monkeypatch.setattr(cli.importlib, "import_module", lambda _: module)
+    monkeypatch.setattr(sys, "argv", ["drydock", verb])
+    cli.app.command("another")(lambda: None)  # with a single one Typer would take the verb for an argument
+    monkeypatch.setenv("AWS_PROFILE", "theirs")
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, seen) == (0, [expected])

@@ -4,6 +4,7 @@ EMR bills each instance by the second, at least a minute, from the request for t
 «Billing»). Disks, S3 and data transfer are not counted.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from drydock_driver.platform_config import Platform
@@ -21,7 +22,15 @@ LEAST_SECONDS = 60
 def estimate(platform: Platform, created_at: datetime | None, ended_at: datetime | None) -> float | None:
     """What such a cluster costs that lived so long, to the cent's hundredth; None when that is not known here."""
     types = [platform.master_instance_type, *[platform.core_instance_type] * platform.core_count]
-    if platform.region != REGION or created_at is None or ended_at is None or not USD_AN_HOUR.keys() >= set(types):
+    usd_an_hour = an_hour(platform.region, types)
+    if usd_an_hour is None or created_at is None or ended_at is None:
         return None
     hours = max((ended_at - created_at).total_seconds(), LEAST_SECONDS) / 3600
-    return round(hours * sum(sum(USD_AN_HOUR[each]) for each in types), 4)
+    return round(hours * usd_an_hour, 4)
+
+
+def an_hour(region: str, instance_types: Sequence[str]) -> float | None:
+    """What instances of these types cost together in a cluster, in an hour; None when that is not known here."""
+    if region != REGION or not USD_AN_HOUR.keys() >= set(instance_types):
+        return None
+    return sum(sum(USD_AN_HOUR[each]) for each in instance_types)

@@ -47,6 +47,12 @@ variable "versioning" {
   default     = true
 }
 
+variable "lifecycle_rules" {
+  description = "Whether there are rules by which old objects go, and uploads that nobody completed."
+  type        = bool
+  default     = true
+}
+
 variable "noncurrent_days" {
   description = "How many days what was overwritten or deleted is kept."
   type        = number

@@ -1,7 +1,11 @@
-"""Security configurations: stored and reported. What they ask for (encryption, Kerberos) has no effect here."""
+"""Security configurations: stored and reported. What they ask for (encryption, Kerberos) has no effect here.
+
+And the account's own setting about security groups that are open to the world, which is always AWS's default.
+"""
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from drydock_emr.api.operations.service import Handler, Input, Output, Service, page, without_none
 from drydock_emr.errors import InvalidRequest
@@ -52,11 +56,26 @@ async def list_security_configurations(service: Service, caller: Caller, request
         )
 
 
+async def get_block_public_access_configuration(_service: Service, caller: Caller, _request: Input) -> Output:
+    """An account's default (EMR's management guide, «Using Amazon EMR block public access»): on, port 22 excepted."""
+    return {
+        "BlockPublicAccessConfiguration": {
+            "BlockPublicSecurityGroupRules": True,
+            "PermittedPublicSecurityGroupRuleRanges": [{"MinRange": 22, "MaxRange": 22}],
+        },
+        "BlockPublicAccessConfigurationMetadata": {
+            "CreationDateTime": datetime.fromtimestamp(0, UTC),
+            "CreatedByArn": f"arn:aws:iam::{caller.account_id}:root",
+        },
+    }
+
+
 OPERATIONS: Mapping[str, Handler] = {
     "CreateSecurityConfiguration": create_security_configuration,
     "DescribeSecurityConfiguration": describe_security_configuration,
     "DeleteSecurityConfiguration": delete_security_configuration,
     "ListSecurityConfigurations": list_security_configurations,
+    "GetBlockPublicAccessConfiguration": get_block_public_access_configuration,
 }
 
 

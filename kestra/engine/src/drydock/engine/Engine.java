@@ -1,5 +1,7 @@
 package drydock.engine;
 
+import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -45,7 +47,21 @@ public final class Engine {
             LOG.info("No schedule fires: they are switched off");
         }
         EmbeddedServer server = context.getBean(EmbeddedServer.class).start();
+        if (context.getRequiredProperty("engine.attached", Boolean.class)) {
+            Thread.ofPlatform().daemon().name("attached").start(Engine::endWithInput);
+        }
         LOG.info("Up at {}", server.getURL());
         Thread.currentThread().join();
+    }
+
+    /** Whoever started this one holds the other end of its standard input, and cannot leave it behind, not even killed. */
+    private static void endWithInput() {
+        try {
+            System.in.transferTo(OutputStream.nullOutputStream());
+        } catch (IOException error) {
+            LOG.warn("Standard input cannot be read", error);
+        }
+        LOG.info("Ending: nobody holds the standard input any more");
+        System.exit(0);
     }
 }

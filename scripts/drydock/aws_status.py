@@ -1,0 +1,71 @@
+"""`make aws-status`: what of the platform is in the AWS account, what runs there, and which days it has."""
+
+from datetime import UTC, datetime, timedelta
+
+import typer
+from rich.table import Table
+
+from drydock import days, jobs, output, settings
+from drydock.errors import SetupError
+from drydock.on_aws import account, clusters
+from drydock.on_aws.account import Deployment
+from drydock.site import Site
+
+NOT_DEPLOYED = 3
+CLUSTER_DAYS = 7
+SHOWN_CLUSTERS = 10
+DATA_DAYS = 14
+
+
+def aws_status() -> None:
+    """Show what is there. Exit codes: 0 the platform is deployed; 1 it cannot be told; 3 it is not deployed."""
+    found = account.opened(settings.Paths())
+    where = found.site
+    try:
+        config = where.platform_config()
+    except SetupError:
+        output.say(f"The platform is not in {found.title}. `make deploy-aws` brings it there.")
+        raise typer.Exit(NOT_DEPLOYED) from None
+    _show_revisions(found, str(config["application_uri"]).rpartition("/")[2])
+    _show_clusters(where, config["platform"])
+    _show_days(where)
+
+
+def _show_revisions(found: Deployment, deployed: str) -> None:
+    where = found.site
+    with where.account.explained("list the jobs"):
+        there = jobs.names(where.account.client("s3"), where.input_bucket)
+    here = jobs.revision(where.paths, where.directory).name
+    output.say(f"Jobs: revision {deployed}" + (", that of this checkout" if here == deployed else ""))
+    if here != deployed:
+        output.say(f"  this checkout has {here}: `make deploy-aws` deploys it")
+    if others := [each for each in there if each != deployed]:
+        output.say(f"  before: {', '.join(others[:5])}; `make deploy-aws REVISION={others[0]}` goes back")
+
+
+def _show_clusters(where: Site, platform: str) -> None:
+    found = clusters.recent(where, platform, CLUSTER_DAYS)
+    if not found:
+        output.say(f"Clusters: none in the last {CLUSTER_DAYS} days")
+        return
+    table = Table(title=f"Clusters of the last {CLUSTER_DAYS} days", title_justify="left", box=None, pad_edge=False)
+    for header in ("id", "name", "state", "begun (UTC)", "lived"):
+        table.add_column(header, no_wrap=True)
+    for each in found[:SHOWN_CLUSTERS]:
+        lived = ((each.ended_at or datetime.now(UTC)) - each.created_at).total_seconds()
+        begun = each.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+        table.add_row(each.id, each.name, each.state, begun, output.duration(lived))
+    output.show(table)
+    if alive := [each.id for each in found if each.state in clusters.ACTIVE]:
+        output.warn(f"Alive, and paid for: {', '.join(alive)}.")
+
+
+def _show_days(where: Site) -> None:
+    today = datetime.now(UTC).date()
+    found = days.read(where, today - timedelta(days=DATA_DAYS), today)
+    if not found:
+        output.say(f"Days: none of the last {DATA_DAYS} has data")
+        return
+    for day in found.values():
+        state = day.problem or f"{day.processed:,} rows processed"
+        output.say(f"  {day.date}  {state}")

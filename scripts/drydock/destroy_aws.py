@@ -1,0 +1,112 @@
+"""`make destroy-aws`: leave the account as it was before. Ends the clusters, removes the data after a second word, has
+Terraform destroy what it made, and removes the bucket of its state last. Whoever was interrupted calls it again.
+"""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from drydock import interrupts, jobs, output, settings, site
+from drydock.errors import DrydockError, UsageError
+from drydock.on_aws import account, clusters, emptying
+from drydock.on_aws.account import ConfirmOption
+from drydock.on_aws.plan import planner
+from drydock.site import Site
+
+DATA_WORD = "delete"
+PLATFORM = "drydock"  # as in terraform/variables.tf, where the description is gone already
+
+DataOption = Annotated[
+    str, typer.Option("--data", metavar=DATA_WORD, help=f"`{DATA_WORD}`: the data as well, unasked.")
+]
+
+
+def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
+    """Remove the platform from the AWS account that the environment leads to, its data too."""
+    if data not in ("", DATA_WORD):
+        raise UsageError(f"DATA is `{data}`, expected `{DATA_WORD}`.")
+    begun_at = time.monotonic()
+    found = account.opened(settings.Paths())
+    where = found.site
+    with account.held(found, "destroy-aws"), interrupts.interruptible():
+        if not _exists(where):
+            output.done(f"Nothing of the platform is in {found.title}.")
+            return
+        with planner(where, _any_revision(where)) as terraform:
+            plan = terraform.plan(destroy=True)
+            output.say("Terraform's plan:")
+            for line in plan.lines(each=False):
+                output.say(f"  {line}")
+            buckets = _buckets(where)
+            _show_data(where, buckets)
+            account.confirm(found, confirm, f"This removes the platform from {found.title}.")
+            _confirm_data(where, buckets, data)
+            _end_clusters(where)
+            _empty(where, buckets)
+            if not plan.is_empty:
+                terraform.carry_out(plan)
+        _remove_state(where)
+    output.done(f"Nothing of the platform is left in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
+
+
+def _exists(where: Site) -> bool:
+    s3 = where.account.client("s3")
+    with where.account.explained("list the buckets"):
+        return bool(emptying.existing(s3, [where.state_bucket]))
+
+
+def _any_revision(where: Site) -> jobs.Named:
+    """Terraform wants to be told a revision, whatever it is; what is destroyed has none."""
+    return jobs.Named("destroyed", "wheels/000000000000")
+
+
+def _buckets(where: Site) -> list[str]:
+    """The platform's that are there, but for that of the state."""
+    s3 = where.account.client("s3")
+    with where.account.explained("list the buckets"):
+        return emptying.existing(s3, [where.name_prefix + name for name in site.BUCKETS])
+
+
+def _show_data(where: Site, buckets: list[str]) -> None:
+    s3 = where.account.client("s3")
+    with where.account.explained("count what the buckets hold"), output.stage("Counting what the buckets hold"):
+        counted = [emptying.contents(s3, bucket) for bucket in buckets]
+    for each in counted:
+        output.say(f"  {each}")
+
+
+def _confirm_data(where: Site, buckets: list[str], given: str) -> None:
+    s3 = where.account.client("s3")
+    with where.account.explained("count what the buckets hold"):
+        full = [bucket for bucket in buckets if not emptying.is_empty(s3, bucket)]
+    if not full or given:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"There is data in {', '.join(full)}. `DATA={DATA_WORD}` removes it. Nothing was changed.")
+    if typer.prompt(f"Their data goes for good. Type `{DATA_WORD}`", default="", show_default=False) != DATA_WORD:
+        raise DrydockError("Nothing was changed.")
+
+
+def _end_clusters(where: Site) -> None:
+    with output.stage("Ending the platform's clusters") as tell:
+        ended = clusters.end(where, PLATFORM, tell)
+    output.done(f"Clusters: {f'ended {len(ended)}' if ended else 'none was alive'}")
+
+
+def _empty(where: Site, buckets: list[str]) -> None:
+    s3 = where.account.client("s3")
+    for bucket in buckets:
+        with where.account.explained(f"empty `{bucket}`"), output.stage(f"Emptying `{bucket}`"):
+            removed = emptying.empty(s3, bucket)
+        output.done(f"Emptied `{bucket}`: {removed:,} versions")
+
+
+def _remove_state(where: Site) -> None:
+    """When Terraform has nothing left to remember."""
+    s3 = where.account.client("s3")
+    with where.account.explained(f"remove `{where.state_bucket}`"):
+        emptying.empty(s3, where.state_bucket)
+        s3.delete_bucket(Bucket=where.state_bucket)
+    output.done(f"Removed `{where.state_bucket}`, Terraform's state")

@@ -1,0 +1,137 @@
+"""Which account it is: found as every AWS program finds it, shown first, and confirmed before anything changes."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from botocore.exceptions import NoCredentialsError, ProfileNotFound
+from botocore.session import Session
+
+from drydock import aws, lock, output, settings
+from drydock.errors import DrydockError, UsageError
+from drydock.site import AWS, EMR_PAGE, Site, Verbs
+
+SIGN_IN = "`aws sso login`, say, or any other way that the AWS CLI knows, mends it; `AWS_PROFILE` chooses a profile."
+PREFIX_VARIABLE = "DRYDOCK_NAME_PREFIX"
+
+ConfirmOption = Annotated[
+    str, typer.Option("--confirm", metavar="ACCOUNT", help="The account's id: it is not asked for then.")
+]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the caller is on AWS."""
+
+    account_id: str
+    arn: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A platform in an account, deployed or not yet."""
+
+    identity: Identity
+    site: Site
+
+    @property
+    def title(self) -> str:
+        """The account and the region, as people name them."""
+        return f"account {self.identity.account_id}, {self.site.account.region}"
+
+
+def opened(paths: settings.Paths) -> Deployment:
+    """The account that the caller's environment leads to, shown.
+
+    Raises UsageError when it leads nowhere, or to the local platform; ServiceFailed when AWS does not answer.
+    """
+    account = _account()
+    with account.explained("say who the caller is"):
+        try:
+            answer = account.client("sts").get_caller_identity()
+        except NoCredentialsError as error:
+            raise UsageError(f"There are no AWS credentials in this environment. {SIGN_IN}") from error
+    identity = Identity(answer["Account"], answer["Arn"])
+    _refuse_the_local_platform(identity)
+    found = Deployment(identity, _site(paths, account, identity))
+    _show(found)
+    return found
+
+
+@contextmanager
+def held(deployment: Deployment, verb: str) -> Iterator[None]:
+    """One verb at a time changes a deployment from this machine. Raises DrydockError when another one does."""
+
+    def refuse(holder: str) -> None:
+        raise DrydockError(f"{holder} is at work on this deployment just now. Wait until it has ended, then try again.")
+
+    with lock.held(deployment.site.directory / "lock", f"`make {verb}`", refuse):
+        yield
+
+
+def confirm(deployment: Deployment, confirmed: str, question: str) -> None:
+    """Have the account's id typed, unless it was given as CONFIRM. Raises UsageError or DrydockError without it."""
+    account_id = deployment.identity.account_id
+    if confirmed:
+        if confirmed != account_id:
+            raise UsageError(f"CONFIRM is `{confirmed}`, and the account is {account_id}. Nothing was changed.")
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"Nobody is here to be asked. `CONFIRM={account_id}` says yes. Nothing was changed.")
+    if typer.prompt(f"{question} Type the account's id to go on", default="", show_default=False) != account_id:
+        raise DrydockError("That is not its id. Nothing was changed.")
+
+
+def _account() -> aws.CallersAccount:
+    session = Session()
+    try:
+        # botocore itself only knows AWS_DEFAULT_REGION; everything else of AWS's takes the other one first.
+        region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    except ProfileNotFound as error:
+        raise UsageError(f"{error}. `aws configure list-profiles` lists what there is.") from error
+    if not region:
+        raise UsageError("No AWS region is chosen. `export AWS_REGION=us-east-1`, say, chooses one.")
+    return aws.CallersAccount(session, region)
+
+
+def _site(paths: settings.Paths, account: aws.CallersAccount, identity: Identity) -> Site:
+    prefix = os.environ.get(PREFIX_VARIABLE) or f"drydock-{identity.account_id}-{account.region}-"
+    if not prefix.endswith("-"):
+        raise UsageError(
+            f"{PREFIX_VARIABLE} is `{prefix}`, expected something that ends with a hyphen, such as `acme-`."
+        )
+    directory = paths.home / "aws" / prefix.rstrip("-")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    console = f"https://{account.region}.console.aws.amazon.com/emr/home?region={account.region}#/clusters"
+    return Site(
+        profile=AWS,
+        account=account,
+        name_prefix=prefix,
+        directory=directory,
+        log=directory / "terraform.log",
+        paths=paths,
+        history_server_url=None,
+        pages=((EMR_PAGE, account.endpoint_url or console),),
+        verbs=Verbs(deploy="deploy-aws", run="aws-run", status="aws-status", end="destroy-aws"),
+        aws_cli="aws",
+    )
+
+
+def _refuse_the_local_platform(identity: Identity) -> None:
+    if identity.account_id == settings.ACCOUNT_ID:
+        raise UsageError(
+            f"This environment leads to a local platform (account {identity.account_id}), not to AWS: `make local-up` "
+            "and `make run` are for it. The AWS verbs find AWS in a shell that has not taken `make -s env`."
+        )
+
+
+def _show(found: Deployment) -> None:
+    where = found.site
+    output.say(f"Profile {where.profile}: {found.title}, as {found.identity.arn}")
+    if where.account.endpoint_url:
+        output.warn(f"AWS_ENDPOINT_URL leads every request to {where.account.endpoint_url}.")
+    output.say(f"Names begin with `{where.name_prefix}` ({PREFIX_VARIABLE} chooses another beginning).")

@@ -1,0 +1,99 @@
+"""What can be known to fail on AWS, looked at before anything is changed there."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from drydock import settings
+from drydock.on_aws.account import Deployment
+from drydock.preflight.finding import Check, Finding, failure, ok, warning
+
+GROUP = "Before anything is changed"
+EMR_CLEANUP_ROLE = "AWSServiceRoleForEMRCleanup"
+SSH_PORT = 22
+
+
+def of(deployment: Deployment) -> list[Check]:
+    """What is looked at before anything else."""
+    client, region = deployment.site.account.client, deployment.site.account.region
+    release = settings.versions()["emr"]["release"]
+    return [
+        Check(GROUP, "caller", lambda: _caller(deployment.identity.arn)),
+        Check(GROUP, "EMR release", lambda: _release(client("emr"), release, region)),
+        Check(GROUP, "open security groups", lambda: _block_public_access(client("emr"))),
+        Check(GROUP, "EMR's own role", lambda: _service_linked_role(client("iam"))),
+    ]
+
+
+def of_clusters(deployment: Deployment, instance_types: Iterable[str]) -> list[Check]:
+    """What is looked at when the plan says what clusters are made of."""
+    emr, wanted = deployment.site.account.client("emr"), sorted(set(instance_types))
+    release = settings.versions()["emr"]["release"]
+    return [Check(GROUP, "instance types", lambda: _instance_types(emr, wanted, release))]
+
+
+def _caller(arn: str) -> Iterator[Finding]:
+    if arn.endswith(":root"):
+        yield warning("caller", "You act as the account's root user.", "A role with administrator's rights is safer.")
+    else:
+        yield ok("caller", arn.rpartition(":")[2])
+
+
+def _release(emr: Any, release: str, region: str) -> Iterator[Finding]:
+    try:
+        found = emr.describe_release_label(ReleaseLabel=release)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("InvalidRequestException", "ValidationException"):
+            raise
+        yield failure(
+            "EMR release",
+            f"{region} does not offer {release}.",
+            "Another region does; versions.toml names the release.",
+        )
+        return
+    spark = next((each["Version"] for each in found.get("Applications", ()) if each["Name"] == "Spark"), "an unknown")
+    yield ok("EMR release", f"{release}, with Spark {spark}")
+
+
+def _instance_types(emr: Any, wanted: list[str], release: str) -> Iterator[Finding]:
+    """Terraform itself looks whether a zone has them all."""
+    page = emr.list_supported_instance_types(ReleaseLabel=release)
+    supported = {each["Type"] for each in page["SupportedInstanceTypes"]}
+    while marker := page.get("Marker"):
+        page = emr.list_supported_instance_types(ReleaseLabel=release, Marker=marker)
+        supported |= {each["Type"] for each in page["SupportedInstanceTypes"]}
+    if missing := [each for each in wanted if each not in supported]:
+        yield failure(
+            "instance types",
+            f"EMR does not run {release} on {', '.join(missing)} here.",
+            "`instance_types` in terraform/profiles/aws.tfvars chooses others.",
+        )
+    else:
+        yield ok("instance types", ", ".join(wanted))
+
+
+def _block_public_access(emr: Any) -> Iterator[Finding]:
+    """EMR refuses clusters whose security groups are open to the world, unless the account has that switched off."""
+    found = emr.get_block_public_access_configuration()["BlockPublicAccessConfiguration"]
+    permitted = [
+        (each["MinRange"], each["MaxRange"]) for each in found.get("PermittedPublicSecurityGroupRuleRanges", ())
+    ]
+    if found["BlockPublicSecurityGroupRules"]:
+        besides = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in permitted)
+        yield ok("open security groups", f"refused by EMR{f', port {besides} excepted' if besides else ''}")
+    else:
+        yield warning(
+            "open security groups",
+            "EMR would take clusters that are open to the world; ours are not.",
+            "`aws emr put-block-public-access-configuration` has them refused.",
+        )
+
+
+def _service_linked_role(iam: Any) -> Iterator[Finding]:
+    try:
+        iam.get_role(RoleName=EMR_CLEANUP_ROLE)
+    except iam.exceptions.NoSuchEntityException:
+        yield ok("EMR's own role", f"{EMR_CLEANUP_ROLE} is not there: the first cluster makes it, and it stays")
+    else:
+        yield ok("EMR's own role", EMR_CLEANUP_ROLE)

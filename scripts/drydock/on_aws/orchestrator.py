@@ -1,0 +1,137 @@
+"""Kestra for a deployment, on this machine: its engine runs the same flows, and the driver acts as kestra-role on AWS.
+
+It is there for as long as a verb needs it; no schedule fires. Executions are kept beside what else is known of the
+deployment, and one that was left running by a crash ends as failed when it is opened again.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from drydock import aws, kestra, log_files, output, processes, secrets, settings
+from drydock.errors import ServiceFailed
+from drydock.executions import POLL_SECONDS, STOPPING_SECONDS
+from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
+from drydock.on_aws.role_credentials import Served, served
+from drydock.services import SYSTEM_PATH, base_environment
+from drydock.site import Site
+from drydock.supervision import last_lines
+from drydock.toolchain import engine
+
+STOP_SECONDS = 60
+SHOWN_LINES = 12
+# AWS may be behind a proxy; what is on loopback is not.
+PROXIES = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+
+
+@contextmanager
+def opened(where: Site, config: dict[str, Any]) -> Iterator[Kestra]:
+    """Kestra with the flows of this checkout, for as long as the context lasts. `config` is the platform's.
+
+    One at a time: the caller holds the deployment. Raises ServiceFailed when a flow is refused, or the role is.
+    """
+    folder = where.directory / "kestra"
+    for each in (folder, folder / "data"):
+        each.mkdir(mode=0o700, exist_ok=True)
+    with (
+        served(where.account, config["roles"]["kestra_arn"], folder) as credentials,
+        _engine(where, folder, config, credentials) as engine_,
+    ):
+        yield engine_
+
+
+@contextmanager
+def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Served) -> Iterator[Kestra]:
+    password, log_file = folder / "password", folder / "engine.log"
+    secrets.ensure_kestra_password(password)
+    with socket.create_server((settings.LOOPBACK, 0)) as reserved:
+        port = reserved.getsockname()[1]
+    url = f"http://{settings.LOOPBACK}:{port}"
+    environment = {
+        **_inherited(where.paths),
+        **engine.environment(folder / "data", where.paths.flows, port, password),
+        "ENGINE_SCHEDULES": "false",
+        "ENGINE_ATTACHED": "true",
+        "PATH": os.pathsep.join([str(where.paths.environment("workspace") / "bin"), SYSTEM_PATH]),
+        **_drivers_aws(where.account),
+        **credentials.environment(),
+        "DRYDOCK_PLATFORM_CONFIG": where.platform_config_uri,
+        "DRYDOCK_ROLE_ARN": config["roles"]["kestra_arn"],
+        "DRYDOCK_KESTRA_URL": url,
+        "DRYDOCK_KESTRA_USERNAME": settings.KESTRA_USERNAME,
+        "DRYDOCK_KESTRA_PASSWORD_FILE": str(password),
+    }
+    with log_files.open_to_append(log_file) as log:
+        process = subprocess.Popen(
+            engine.command(where.paths),
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.PIPE,  # it ends when this process does, however that ends
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for this process, which ends executions before their engine
+        )
+        try:
+            with kestra.client(url, password) as running:
+                with output.stage("Starting Kestra's engine on this machine"):
+                    _await(running, process, log_file)
+                _end_what_was_left(running)
+                yield running
+        finally:
+            _end(process)
+
+
+def _await(running: Kestra, process: "subprocess.Popen[bytes]", log_file: Path) -> None:
+    try:
+        running.await_up(lambda: process.poll() is None)
+    except KestraUnreachable as error:
+        said = "\n".join(f"    {line}" for line in last_lines(log_file, SHOWN_LINES).splitlines())
+        raise ServiceFailed(f"Kestra's engine did not come up. The last lines of `{log_file}`:\n{said}") from error
+
+
+def _end_what_was_left(running: Kestra) -> None:
+    """Executions of a verb that was killed: an engine goes on with them when it starts."""
+    deadline = time.monotonic() + STOPPING_SECONDS
+    while left := [each["id"] for each in running.live_executions()]:
+        if time.monotonic() > deadline:
+            raise ServiceFailed(f"Executions that an earlier command had left do not end: {', '.join(left)}.")
+        for execution_id in left:
+            with suppress(KestraRefused):  # it ends already
+                running.kill(execution_id)
+        time.sleep(POLL_SECONDS)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _inherited(paths: settings.Paths) -> dict[str, str]:
+    """As the local platform's, and the way to AWS; without the mark by which `local-down` finds what it has to end."""
+    variables = {name: value for name, value in base_environment(paths).items() if name != processes.MARKER}
+    return {**variables, **{name: os.environ[name] for name in PROXIES if os.environ.get(name)}}
+
+
+def _drivers_aws(account: aws.Account) -> dict[str, str]:
+    """Where the driver finds AWS, and nothing of the caller's own credentials."""
+    return {
+        "AWS_REGION": account.region,
+        "AWS_DEFAULT_REGION": account.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **({"AWS_ENDPOINT_URL": account.endpoint_url} if account.endpoint_url else {}),
+    }

@@ -1,0 +1,94 @@
+"""What Terraform is about to do, in words, and doing exactly that."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from drydock import jobs, output, terraform
+from drydock.site import Site
+from drydock.terraform_process import Event, Terraform
+
+# Of a change that replaces something, Terraform tells `replace`; what is only read is no change.
+WORDS = {"create": "made", "update": "changed", "replace": "made anew", "delete": "removed"}
+SHOWN = 12
+
+
+@dataclass
+class Plan:
+    """A plan that Terraform has written down. `changes`: action and address, in Terraform's order."""
+
+    file: Path
+    changes: list[tuple[str, str]] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Those of the configuration, with their defaults."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes
+
+    def lines(self, *, each: bool = True) -> Iterator[str]:
+        """For people: how many of each kind, then (`each`) those by name that are not simply new."""
+        kinds = Counter((action, _kind(address)) for action, address in self.changes)
+        for action, word in WORDS.items():
+            of_action = {kind: number for (its, kind), number in kinds.items() if its == action}
+            if of_action:
+                told = ", ".join(f"{number} {kind}" for kind, number in sorted(of_action.items()))
+                yield f"{sum(of_action.values())} {word}: {told}"
+        if not each:
+            return
+        others = [f"{address} is {WORDS[action]}" for action, address in self.changes if action != "create"]
+        yield from others[:SHOWN]
+        if len(others) > SHOWN:
+            yield f"and {len(others) - SHOWN} more"
+
+    @property
+    def removes(self) -> list[str]:
+        """What is removed, or removed and made anew."""
+        return [address for action, address in self.changes if action in ("delete", "replace")]
+
+    def note(self, event: Event) -> None:
+        """Take in one of Terraform's events."""
+        if event["type"] == "planned_change" and event["change"]["action"] in WORDS:
+            self.changes.append((event["change"]["action"], event["change"]["resource"]["addr"]))
+
+
+class Planner:
+    """Terraform on a site, with a plan that is applied as it was shown, or not at all."""
+
+    def __init__(self, where: Site, process: Terraform) -> None:
+        self._where, self._process = where, process
+
+    def plan(self, *, destroy: bool = False) -> Plan:
+        """What it would do. Raises SetupError."""
+        plan = Plan(self._process.directory / "drydock.tfplan")
+        with output.stage("Terraform: comparing what is with what should be"):
+            self._process.run(
+                "plan",
+                f"-out={plan.file.name}",
+                *(["-destroy"] if destroy else []),
+                *terraform.profile_arguments(self._where),
+                on_event=plan.note,
+            )
+            told = self._process.show(plan.file)
+            plan.variables = {name: each.get("value") for name, each in told["variables"].items()}
+        return plan
+
+    def carry_out(self, plan: Plan) -> dict[str, Any]:
+        """Do it; Terraform's outputs. Raises SetupError, when the plan is no longer true for instance."""
+        return terraform.run_plan(self._process, plan.file, len(plan.changes))
+
+
+@contextmanager
+def planner(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Planner]:
+    """For as long as the context lasts. Raises DrydockError."""
+    with terraform.opened(where, revision) as process:
+        yield Planner(where, process)
+
+
+def _kind(address: str) -> str:
+    """`aws_s3_bucket` of `module.storage.aws_s3_bucket.this["input"]`, as words: `s3 bucket`."""
+    parts = address.split("[")[0].split(".")
+    return parts[-2].removeprefix("aws_").replace("_", " ")
