@@ -113,6 +113,16 @@ module "emr" {
   }
 }
 
+module "budget" {
+  source = "./modules/budget"
+  count  = var.budget == null ? 0 : 1
+
+  name_prefix = var.name_prefix
+  platform    = var.platform
+  usd_a_month = var.budget.usd_a_month
+  email       = var.budget.email
+}
+
 # All that the driver reads. It is written when everything that it speaks of is there, save what it says of the jobs:
 # they are uploaded by what runs Terraform, each revision beside the others, so that a cluster which was made from the
 # description of before finds the jobs of before.

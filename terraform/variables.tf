@@ -169,6 +169,25 @@ variable "idle_timeout_seconds" {
   }
 }
 
+variable "budget" {
+  description = "What a month may cost in US dollars, and who is told by mail before it does. Null: nobody."
+  type = object({
+    usd_a_month = number
+    email       = string
+  })
+  default = null
+
+  validation {
+    condition     = var.budget == null || try(var.budget.usd_a_month > 0, false)
+    error_message = "budget.usd_a_month must be more than 0."
+  }
+
+  validation {
+    condition     = var.budget == null || try(can(regex("^[^@ ]+@[^@ ]+$", var.budget.email)), false)
+    error_message = "budget.email must be an address, as ops@example.com."
+  }
+}
+
 variable "application_revision" {
   description = "The folder of the jobs' revision, beside those of others. It is uploaded by what runs Terraform."
   type        = string

@@ -22,12 +22,14 @@ from drydock.second_home import borrow_toolchain, free_ports
 ACCOUNT_ID = "210987654321"
 LEFT_OUT = ("kestra", "history-server")
 """Of the local platform's services: AWS has neither."""
+ITS_OWN_LOGS = ("builditall-logs",)
+"""The bucket to which the local platform copies its logs by a schedule."""
 NOT_REHEARSED = (
     "the time AWS takes: minutes until a cluster is ready, IAM that is seen late, capacity that is not there",
     "IAM as AWS decides it (`make parity` holds the policies against an evaluator of their own)",
     "a network between real machines: security groups, routes, the endpoint for S3",
     "YARN, Amazon's builds of Spark and Delta, logs every five minutes",
-    "what is behind a variable and off: the budget alarm, the Kestra host",
+    "what is off unless a variable asks for it: the budget alarm, SSH",
 )
 
 
@@ -42,7 +44,7 @@ def aws_rehearsal(date: DateOption = "", rows: RowsOption = "") -> None:
     with interrupts.interruptible(), second_account(paths) as second, second.environment(paths.run) as variables:
         environment = _environment(paths, variables)
         first = _first_account(paths)
-        first_before = inventory.of(first) if first else {}
+        first_before = inventory.of(first, ITS_OWN_LOGS) if first else {}
         _require_empty(inventory.of(second), "before anything was done")
         _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
         _call(environment, "aws-run", f"--date={day}", f"--rows={row_count}")
@@ -152,9 +154,13 @@ def _require_empty(found: Inventory, when: str) -> None:
 def _compare_first(first: aws.LocalAccount | None, before: Inventory) -> None:
     if first is None:
         return
-    after = inventory.of(first)
+    after = inventory.of(first, ITS_OWN_LOGS)
     if after != before:
-        changed = [kind for kind in {*before, *after} if before.get(kind) != after.get(kind)]
-        raise RunFailed(f"The local platform's account has changed meanwhile: {', '.join(sorted(changed))}.")
+        was = {f"{kind} {name}" for kind, names in before.items() for name in names}
+        is_now = {f"{kind} {name}" for kind, names in after.items() for name in names}
+        told = "; ".join([*(f"before, {each}" for each in was - is_now), *(f"now, {each}" for each in is_now - was)])
+        raise RunFailed(
+            f"The local platform's account has changed meanwhile ({told}). If it ran a day of its own, rehearse again."
+        )
     counted = ", ".join(f"{len(names)} {kind}" for kind, names in after.items())
     output.done(f"The local platform's account, {settings.ACCOUNT_ID}, is as it was: {counted}.")

@@ -3,3 +3,6 @@ s3_use_path_style = false
 force_destroy     = false
 versioning        = true
 lifecycle_rules   = true
+
+# A mail before a month costs more than this; none unless it is set.
+# budget = { usd_a_month = 25, email = "ops@example.com" }

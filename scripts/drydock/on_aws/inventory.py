@@ -4,7 +4,7 @@ Left out is what AWS makes for every account: the default VPC with what belongs 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from drydock.aws import Account
@@ -14,11 +14,14 @@ SERVICE_ROLES = "/aws-service-role/"
 Inventory = dict[str, list[str]]
 
 
-def of(account: Account) -> Inventory:
-    """Kind → what there is of it, sorted; kinds of which there is nothing are left out. Raises ServiceFailed."""
+def of(account: Account, changing: Collection[str] = ()) -> Inventory:
+    """Kind → what there is of it, sorted; kinds of which there is nothing are left out. Raises ServiceFailed.
+
+    Buckets are told with what is in them, but for those of `changing`.
+    """
     with account.explained("show what is in the account"):
         found = {
-            **dict(_buckets(account.client("s3"))),
+            **dict(_buckets(account.client("s3"), changing)),
             **dict(_identities(account.client("iam"))),
             **dict(_network(account.client("ec2"))),
             **dict(_clusters(account.client("emr"))),
@@ -26,10 +29,13 @@ def of(account: Account) -> Inventory:
     return {kind: sorted(names) for kind, names in found.items() if names}
 
 
-def _buckets(s3: Any) -> Iterator[tuple[str, list[str]]]:
+def _buckets(s3: Any, changing: Collection[str]) -> Iterator[tuple[str, list[str]]]:
     """Each with a digest of the keys and ETags of its objects."""
     names = []
     for bucket in s3.list_buckets()["Buckets"]:
+        if bucket["Name"] in changing:
+            names.append(bucket["Name"])
+            continue
         digest, count = hashlib.sha256(), 0
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket["Name"]):
             for version in page.get("Versions", ()):

@@ -1,0 +1,28 @@
+"""The deployment to AWS, rehearsed beside the platform in Docker Compose: its verbs, on an account of their own."""
+
+import re
+from datetime import date
+
+from tests.platform.platform_rig import Platform
+
+from .conftest import ROWS
+
+DAY = "2026-03-08"
+
+
+def test_from_an_empty_account_to_an_empty_account_and_the_first_one_untouched(platform: Platform, day: date) -> None:
+    rehearsal = platform.drydock("aws-rehearsal", f"--date={DAY}", f"--rows={ROWS}")
+    said = rehearsal.stdout
+    assert rehearsal.returncode == 0, said
+
+    calls = re.findall(r"^\$ make (\S+)", said, re.MULTILINE)
+    assert calls == ["deploy-aws", "aws-run", "deploy-aws", "aws-status", "destroy-aws"]
+    deployed, ran, deployed_again, status, destroyed = re.split(r"^\$ make \S+.*$", said, flags=re.MULTILINE)[1:]
+    assert all("account 210987654321, us-east-1" in part for part in (deployed, ran, deployed_again, status, destroyed))
+    assert "The cluster has what the release should" in deployed
+    assert re.search(rf"^ *raw +{ROWS:,} *$", ran, re.MULTILINE)
+    assert re.search(rf"{DAY} +{ROWS:,} rows processed", status)
+    assert "Clusters: none was alive" in destroyed
+    assert "Account 210987654321 is empty again, by its APIs." in destroyed
+    assert "The local platform's account, 000000000000, is as it was: 6 buckets" in destroyed
+    assert not (platform.paths.home / "rehearsal").exists()
