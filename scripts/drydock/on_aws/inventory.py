@@ -9,6 +9,8 @@ from typing import Any
 
 from drydock.aws import Account
 
+GONE = ("deleted", "terminated")
+"""What is listed for a while after it is gone."""
 SERVICE_ROLES = "/aws-service-role/"
 
 Inventory = dict[str, list[str]]
@@ -71,7 +73,8 @@ def _network(ec2: Any) -> Iterator[tuple[str, list[str]]]:
         ("VPC endpoints", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
     ):
         pages = ec2.get_paginator(operation).paginate()
-        yield kind, [each[id_] for page in pages for each in page[key] if each.get("VpcId") not in default]
+        found = [each for page in pages for each in page[key] if each.get("VpcId") not in default]
+        yield kind, [each[id_] for each in found if each.get("State") not in GONE]
     gateways = ec2.describe_internet_gateways()["InternetGateways"]
     attached = {each["InternetGatewayId"]: {a["VpcId"] for a in each["Attachments"]} for each in gateways}
     yield "internet gateways", [id_ for id_, to in attached.items() if not to & default]
@@ -79,7 +82,7 @@ def _network(ec2: Any) -> Iterator[tuple[str, list[str]]]:
     yield "addresses", [each["AllocationId"] for each in ec2.describe_addresses()["Addresses"]]
     pages = ec2.get_paginator("describe_instances").paginate()
     instances = [each for page in pages for group in page["Reservations"] for each in group["Instances"]]
-    yield "instances", [each["InstanceId"] for each in instances if each["State"]["Name"] != "terminated"]
+    yield "instances", [each["InstanceId"] for each in instances if each["State"]["Name"] not in GONE]
 
 
 def _clusters(emr: Any) -> Iterator[tuple[str, list[str]]]:

@@ -5,6 +5,7 @@
 # name each other, and could not be deleted otherwise.
 
 resource "aws_security_group" "master" {
+  # checkov:skip=CKV2_AWS_5: EMR puts the instances of each cluster into it
   name                   = "${var.platform}-emr-master"
   description            = "Master nodes of EMR clusters"
   vpc_id                 = var.vpc_id
@@ -13,6 +14,7 @@ resource "aws_security_group" "master" {
 }
 
 resource "aws_security_group" "slave" {
+  # checkov:skip=CKV2_AWS_5: EMR puts the instances of each cluster into it
   name                   = "${var.platform}-emr-slave"
   description            = "Core nodes of EMR clusters"
   vpc_id                 = var.vpc_id
@@ -38,6 +40,7 @@ locals {
 resource "aws_vpc_security_group_ingress_rule" "internal" {
   for_each = local.pairs
 
+  description                  = "From ${each.value.from} nodes"
   security_group_id            = local.groups[each.value.to]
   referenced_security_group_id = local.groups[each.value.from]
   ip_protocol                  = "-1"

@@ -6,10 +6,17 @@ locals {
 }
 
 resource "aws_vpc" "this" {
+  # checkov:skip=CKV2_AWS_11: clusters live for minutes, in security groups that let nobody in; flow logs cost by the gigabyte
   cidr_block           = var.vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
   tags                 = local.tags
+}
+
+# What AWS makes with every VPC lets in whatever is in the same group. Nothing is put into it, and now it lets nobody in.
+resource "aws_default_security_group" "this" {
+  vpc_id = aws_vpc.this.id
+  tags   = merge(local.tags, { Name = "${var.name}-default" })
 }
 
 # Not every availability zone has every instance type, and EMR would only say so when a cluster starts.
@@ -25,6 +32,7 @@ data "aws_ec2_instance_type_offerings" "this" {
 }
 
 resource "aws_subnet" "public" {
+  # checkov:skip=CKV_AWS_130: nodes reach EMR and package repositories by addresses of their own; a NAT gateway costs all day
   vpc_id                  = aws_vpc.this.id
   cidr_block              = var.subnet_cidr
   availability_zone       = local.availability_zones[0]
