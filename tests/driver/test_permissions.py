@@ -21,7 +21,7 @@ def test_the_role_s_rights_are_the_driver_s_calls() -> None:
 
 
 def test_make_names_the_role_as_terraform_does() -> None:
-    assert f'name        = "{settings.KESTRA_ROLE}"' in ROLES.read_text()
+    assert f'name        = "${{var.name_prefix}}{settings.KESTRA_ROLE}"' in ROLES.read_text()
 
 
 def called() -> set[str]:

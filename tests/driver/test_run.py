@@ -1,7 +1,9 @@
 """`drydock-driver run`: what it asks of AWS, and what it makes of the answers."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from tests.driver.conftest import Run, Start, with_options
 from tests.driver.scripted_aws import OPERATOR_KEY, ROLE_ARN, ROLE_KEY, Refusal, ScriptedAws
 
 NAME = "drydock-data-generation-2026-11-21-r1"
+BOTOCORE_ATTEMPTS = 3  # at credentials, before it gives up
+CREDENTIALS = {"AccessKeyId": "AKIAHOST", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}
 
 
 def test_a_run_is_a_cluster_a_step_and_the_clusters_end(
@@ -311,6 +315,39 @@ def test_no_credentials_is_a_sentence(driver: Run, run_arguments: list[str]) -> 
     done = driver(*run_arguments, env=nobody)
     assert done.returncode == 1
     assert "no AWS credentials were found" in done.stderr
+
+
+def test_credentials_that_cannot_be_had_as_it_begins_are_waited_for(driver: Run, run_arguments: list[str]) -> None:
+    """A machine's credentials come from somebody who may be started again just then."""
+    refused = 2 * BOTOCORE_ATTEMPTS
+    asked: list[str] = []
+
+    class Credentials(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(503 if len(asked) <= refused else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(CREDENTIALS).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing of it on the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Credentials) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{host.server_port}/credentials"
+        environment = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": "/nonexistent"}
+        done = driver(*run_arguments, env={**environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI": url})
+        host.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert len(asked) > refused
+
+
+def test_credentials_that_cannot_be_had_are_given_up_after_a_while(driver: Run, run_arguments: list[str]) -> None:
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": "/nonexistent"}
+    at_port_1 = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/credentials"}
+    done = driver(*with_options(run_arguments, "--unreachable-seconds", "1"), env=nobody | at_port_1)
+    assert done.returncode == 1
+    assert "Error when retrieving credentials from container-role" in done.stderr
 
 
 def test_an_incomplete_configuration_names_what_is_missing(

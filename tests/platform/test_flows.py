@@ -289,14 +289,16 @@ def _answers(engine: Kestra) -> bool:
 @pytest.mark.full
 def test_two_executions_of_one_day(platform: Platform, engine: Kestra, tmp_path: Any) -> None:
     """Tables are written by one after the other, and count the day once."""
-    assert _state(_await_end(engine, _start(engine, "data_generation", "twice", rows="900"))) == "SUCCESS"
-    first = _start(engine, "data_processing", "twice-1")
-    second = _start(engine, "data_processing", "twice-2")
+    day = date(2026, 6, 10)  # which looks back at no day of another test
+    generated = _start(engine, "data_generation", "twice", date=day.isoformat(), rows="900")
+    assert _state(_await_end(engine, generated)) == "SUCCESS"
+    first = _start(engine, "data_processing", "twice-1", date=day.isoformat())
+    second = _start(engine, "data_processing", "twice-2", date=day.isoformat())
     until(lambda: _state(engine.execution(second)) == "QUEUED", "the second to wait")
     assert _state(engine.execution(first)) in {"CREATED", "RUNNING"}
     assert [_state(_await_end(engine, each)) for each in (first, second)] == ["SUCCESS", "SUCCESS"]
-    expected = oracle.expected_tables({DAY: platform.raw_files(DAY, tmp_path)}, DAY)
-    assert oracle.all_differences(expected, {table: platform.rows(table, DAY) for table in expected}) == []
+    expected = oracle.expected_tables({day: platform.raw_files(day, tmp_path)}, day)
+    assert oracle.all_differences(expected, {table: platform.rows(table, day) for table in expected}) == []
 
 
 def test_the_orchestrator_s_logs_are_copied_by_day(platform: Platform, engine: Kestra) -> None:

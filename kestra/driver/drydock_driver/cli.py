@@ -21,6 +21,7 @@ import typer
 from botocore.config import Config
 
 from drydock_driver import credentials, platform_config, prices, steps
+from drydock_driver.asking import patiently
 from drydock_driver.cluster import JobRun
 from drydock_driver.emr_api import Emr
 from drydock_driver.errors import DriverError, UsageError, aws_errors
@@ -331,17 +332,16 @@ def _driver(
     limits: Limits | None = None,
     wishes: Mapping[str, Any] | None = None,
 ) -> Driver:
-    """Everything a verb works with. The configuration is read with ambient credentials unless the role is given.
+    """Everything a verb works with. An AWS that does not answer just now is waited for, as long as `limits` says.
 
     `wishes` are what the run's cluster is to have otherwise than the platform's.
     """
     REPORTER.output = output
-    session = credentials.ambient_session()
-    if role_arn is not None:
-        session = credentials.session_of_role(role_arn, session)
-    platform = platform_config.load(_s3(session), config).changed(wishes or {})
-    if role_arn is None:
-        session = credentials.session_of_role(platform.kestra_role_arn, session)
+    limits = limits or Limits(0)
+    begun: list[tuple[boto3.Session, Platform]] = []
+    patiently(lambda: begun.append(_begin(config, role_arn)), "AWS to answer", INTERRUPTION, limits.unreachable_seconds)
+    session, platform = begun[-1]
+    platform = platform.changed(wishes or {})
     emr = Emr(session, platform.region, INTERRUPTION.wait)
     return Driver(
         platform=platform,
@@ -350,8 +350,20 @@ def _driver(
         liveness=Liveness(emr, platform, REPORTER),
         interruption=INTERRUPTION,
         reporter=REPORTER,
-        limits=limits or Limits(0),
+        limits=limits,
     )
+
+
+def _begin(config: str, role_arn: str | None) -> tuple[boto3.Session, Platform]:
+    """A session of the orchestrator's role, and the platform's configuration, which is read with ambient credentials
+    unless the role is given."""
+    session = credentials.ambient_session()
+    if role_arn is not None:
+        session = credentials.session_of_role(role_arn, session)
+    platform = platform_config.load(_s3(session), config)
+    if role_arn is None:
+        session = credentials.session_of_role(platform.kestra_role_arn, session)
+    return session, platform
 
 
 def _s3(session: boto3.Session) -> "S3Client":

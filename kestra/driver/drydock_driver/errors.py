@@ -4,7 +4,8 @@ DriverError                 printed as a sentence, never a traceback; exit code 
 ├── UsageError              an argument that cannot be meant; exit code 2
 ├── PlatformConfigError     platform.json is missing, unreadable or incomplete
 ├── AwsRefused              AWS answered no
-├── AwsUnreachable          AWS did not answer: nobody there, or nobody to be there as
+├── AwsUnreachable          AWS did not answer: nobody there, or credentials that cannot be had just now
+├── NoCredentials           there is nobody to be there as
 ├── OutcomeUnknown          AWS may have carried a request out, and it could not be found out
 ├── ClusterFailed           the cluster ended before its work was done
 ├── StepFailed              a step ended in any state but COMPLETED
@@ -83,6 +84,10 @@ class AwsUnreachable(DriverError):
         self.sent = sent
 
 
+class NoCredentials(DriverError):
+    """There are none in the environment, in a profile or from the machine: waiting brings none."""
+
+
 class OutcomeUnknown(DriverError):
     """An answer was lost, and what was asked for may be there: a cluster, a step."""
 
@@ -127,9 +132,8 @@ def aws_errors(doing: str) -> Iterator[None]:
             raise AwsUnreachable(f"Could not {doing}: AWS answered {code}: {detail}", sent=True) from error
         raise AwsRefused(f"Could not {doing}: {code}: {detail}", code, detail) from error
     except NoCredentialsError as error:
-        raise AwsUnreachable(
-            f"Could not {doing}: no AWS credentials were found in the environment, in a profile or from the machine.",
-            sent=False,
+        raise NoCredentials(
+            f"Could not {doing}: no AWS credentials were found in the environment, in a profile or from the machine."
         ) from error
     except (ConnectTimeoutError, EndpointConnectionError) as error:
         raise AwsUnreachable(f"Could not {doing}: {error}", sent=False) from error

@@ -21,7 +21,6 @@ from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
 from drydock.on_aws.role_credentials import Served, served
 from drydock.services import SYSTEM_PATH, base_environment
 from drydock.site import Site
-from drydock.supervision import last_lines
 from drydock.toolchain import engine
 
 STOP_SECONDS = 60
@@ -71,6 +70,7 @@ def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Serv
         "DRYDOCK_KESTRA_PASSWORD_FILE": str(password),
     }
     with log_files.open_to_append(log_file) as log:
+        began = log.tell()
         process = subprocess.Popen(
             engine.command(where.paths),
             env=environment,
@@ -83,19 +83,24 @@ def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Serv
         try:
             with kestra.client(url, password) as running:
                 with output.stage("Starting Kestra's engine on this machine"):
-                    _await(running, process, log_file)
+                    _await(running, process, log_file, began)
                 _end_what_was_left(running)
                 yield running
         finally:
             _end(process)
 
 
-def _await(running: Kestra, process: "subprocess.Popen[bytes]", log_file: Path) -> None:
+def _await(running: Kestra, process: "subprocess.Popen[bytes]", log_file: Path, began: int) -> None:
+    """`began` is where its log begins. Raises ServiceFailed with what it called an error, or said last."""
     try:
         running.await_up(lambda: process.poll() is None)
     except KestraUnreachable as error:
-        said = "\n".join(f"    {line}" for line in last_lines(log_file, SHOWN_LINES).splitlines())
-        raise ServiceFailed(f"Kestra's engine did not come up. The last lines of `{log_file}`:\n{said}") from error
+        with log_file.open(errors="replace") as log:
+            log.seek(began)
+            lines = log.read().splitlines()
+        errors = [line for line in lines if " ERROR " in line] or lines
+        said = "\n".join(f"    {line}" for line in errors[-SHOWN_LINES:])
+        raise ServiceFailed(f"Kestra's engine did not come up. From its log, `{log_file}`:\n{said}") from error
 
 
 def _end_what_was_left(running: Kestra) -> None:
