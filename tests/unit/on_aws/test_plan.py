@@ -1,0 +1,74 @@
+"""A plan in words, what it costs, and what a trial's cluster should have."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drydock.on_aws import costs, trial
+from drydock.on_aws.plan import SHOWN, Plan
+
+
+def planned(action: str, address: str) -> dict[str, Any]:
+    return {"type": "planned_change", "change": {"action": action, "resource": {"addr": address}}}
+
+
+def plan(*events: dict[str, Any]) -> Plan:
+    made = Plan(Path("plan"))
+    for event in events:
+        made.note(event)
+    return made
+
+
+def test_what_is_new_is_counted_by_kind_and_all_else_is_named() -> None:
+    found = plan(
+        planned("create", 'module.storage.aws_s3_bucket.this["input"]'),
+        planned("create", 'module.storage.aws_s3_bucket.this["output"]'),
+        planned("create", "aws_s3_object.platform_config"),
+        planned("read", "module.network.data.aws_ec2_instance_type_offerings.this"),
+        planned("update", 'module.emr.aws_security_group_rule.this["a.b"]'),
+        planned("delete", "module.iam.aws_iam_role.kestra"),
+        planned("replace", "module.network.aws_subnet.public"),
+        {"type": "version", "terraform": "1.11.4"},
+    )
+    assert list(found.lines()) == [
+        "3 made: 2 s3 bucket, 1 s3 object",
+        "1 changed: 1 security group rule",
+        "1 made anew: 1 subnet",
+        "1 removed: 1 iam role",
+        'module.emr.aws_security_group_rule.this["a.b"] is changed',
+        "module.iam.aws_iam_role.kestra is removed",
+        "module.network.aws_subnet.public is made anew",
+    ]
+    assert list(found.lines(each=False))[-1] == "1 removed: 1 iam role"
+
+
+def test_a_plan_that_only_reads_is_empty() -> None:
+    assert plan(planned("read", "data.aws_partition.this"), planned("no-op", "aws_vpc.this")).is_empty
+
+
+def test_a_long_list_of_changes_is_cut_and_says_so() -> None:
+    lines = list(plan(*(planned("update", f"aws_vpc.this[{number}]") for number in range(SHOWN + 3))).lines())
+    assert len(lines) == 1 + SHOWN + 1
+    assert lines[-1] == "and 3 more"
+
+
+def test_what_it_costs_is_the_list_price_of_a_quarter_of_an_hour() -> None:
+    found = costs.estimate("us-east-1", {"master": "m5.xlarge", "core": "m5.xlarge"}, 2)
+    assert found.run == pytest.approx(3 * (0.192 + 0.048) / 4)
+    assert found.month == pytest.approx(60 * 3 * (0.192 + 0.048) / 4)
+    assert "$0.18" in str(found)
+    assert "$11 a month" in str(found)
+
+
+@pytest.mark.parametrize(("region", "core"), [("eu-central-1", "m5.xlarge"), ("us-east-1", "x1.32xlarge")])
+def test_what_is_not_known_is_not_made_up(region: str, core: str) -> None:
+    assert "not known" in str(costs.estimate(region, {"master": "m5.xlarge", "core": core}, 2))
+
+
+def test_amazons_builds_are_the_same_versions_and_others_are_told() -> None:
+    amazons = {name: f"{version}-amzn-2" for name, version in trial.expected_versions().items()}
+    assert trial.other_versions({"versions": amazons}) == []
+    found = trial.other_versions({"versions": amazons | {"spark": "3.4.1", "python": "3.9.16"}})
+    assert found == ["spark is 3.4.1, expected 3.5.6", "python is 3.9.16, expected 3.11"]
+    assert "hadoop is unknown" in "; ".join(trial.other_versions({}))
