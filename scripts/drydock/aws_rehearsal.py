@@ -26,7 +26,7 @@ ITS_OWN_LOGS = ("builditall-logs",)
 """The bucket to which the local platform copies its logs by a schedule."""
 NOT_REHEARSED = (
     "the time AWS takes: minutes until a cluster is ready, IAM that is seen late, capacity that is not there",
-    "IAM as AWS decides it (`make parity` holds the policies against an evaluator of their own)",
+    "IAM as AWS decides it: the gateway keeps policies and does not enforce them",
     "a network between real machines: security groups, routes, the endpoint for S3",
     "YARN, Amazon's builds of Spark and Delta, logs every five minutes",
     "what is off unless a variable asks for it: the budget alarm, SSH",
