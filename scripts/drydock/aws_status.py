@@ -1,6 +1,6 @@
 """`make aws-status`: what of the platform is in the AWS account, what runs there, and which days it has."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import typer
 from rich.table import Table
@@ -14,7 +14,7 @@ from drydock.site import Site
 NOT_DEPLOYED = 3
 CLUSTER_DAYS = 7
 SHOWN_CLUSTERS = 10
-DATA_DAYS = 14
+SHOWN_DAYS = 14
 
 
 def aws_status() -> None:
@@ -61,11 +61,9 @@ def _show_clusters(where: Site, platform: str) -> None:
 
 
 def _show_days(where: Site) -> None:
-    today = datetime.now(UTC).date()
-    found = days.read(where, today - timedelta(days=DATA_DAYS), today)
-    if not found:
-        output.say(f"Days: none of the last {DATA_DAYS} has data")
-        return
-    for day in found.values():
+    found = list(days.read(where, date.min, date.max).values())
+    shown = found[-SHOWN_DAYS:]
+    output.say(f"Days: {len(found) or 'none'}{f', the newest {SHOWN_DAYS}' if len(found) > SHOWN_DAYS else ''}")
+    for day in shown:
         state = day.problem or f"{day.processed:,} rows processed"
         output.say(f"  {day.date}  {state}")

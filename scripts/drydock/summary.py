@@ -93,7 +93,9 @@ def _unaccounted(day: Day) -> list[str]:
 
 
 def _clusters(day: Day) -> Table:
-    table = _table(f"{day.date}: clusters and steps (EMR's API), executors (Spark's event logs)")
+    known = any(step.executor_hosts is not None for cluster in day.clusters for step in cluster.steps)
+    executors = ", executors (Spark's event logs)" if known else ""
+    table = _table(f"{day.date}: clusters and steps (EMR's API){executors}")
     table.add_column("")
     table.add_column("Id", no_wrap=True)
     table.add_column("UTC", no_wrap=True)
