@@ -26,11 +26,11 @@ def show_day(where: Site, day: calendar_date, run_id: str | None = None, asked_r
 
     `asked_rows` is how many raw rows were asked for, where that is known.
     """
-    event_logs = ", and from Spark's event logs" if where.history_server_url else ""
+    sources = "S3, the Delta logs and Spark's event logs" if where.history_server_url else "S3 and the Delta logs"
     again = f" `make summary DATE={day}` does that once more." if where.profile == LOCAL else ""
     with (
         interrupts.stoppable(f"Stopped while reading {day} back.{again}"),
-        output.stage(f"Reading {day} back from EMR, S3 and the Delta logs{event_logs}"),
+        output.stage(f"Reading {day} back from EMR, {sources}"),
     ):
         found = read(where, day, run_id)
     if not found.clusters and found.raw_rows is None:

@@ -55,10 +55,10 @@ def deployment(folder: Path) -> site.Site:
     return replace(local, profile=site.AWS, account=account, name_prefix="acme-", directory=folder)
 
 
-def engine_process() -> psutil.Process:
-    """The engine that this process has started."""
-    [engine] = [each for each in psutil.Process().children() if "drydock.engine.Engine" in each.cmdline()]
-    return engine
+def engines(folder: Path) -> list[psutil.Process]:
+    """Those that this process has started for the deployment in the folder; other tests have others."""
+    data = str(folder / "kestra" / "data")
+    return [each for each in psutil.Process().children() if each.environ().get("ENGINE_DATA") == data]
 
 
 def test_it_is_there_for_as_long_as_it_is_needed_and_acts_as_the_role(
@@ -69,7 +69,7 @@ def test_it_is_there_for_as_long_as_it_is_needed_and_acts_as_the_role(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with orchestrator.opened(where, CONFIG) as engine:
         assert engine.flows() == []
-        process = engine_process()
+        [process] = engines(where.directory)
         seen = {name: value for name, value in process.environ().items() if name.startswith(("AWS_", "DRYDOCK_"))}
         assert seen.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI").startswith("http://127.0.0.1:")
         assert Path(seen.pop("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")).is_file()
@@ -97,13 +97,13 @@ def test_what_a_killed_verb_leaves_ends_with_it_and_is_not_gone_on_with(where: s
         from drydock import settings
         from drydock.on_aws import orchestrator
         from tests.engine.engine_rig import NAMESPACE, await_task
-        from tests.engine.test_on_aws import CONFIG, deployment, engine_process
+        from tests.engine.test_on_aws import CONFIG, deployment, engines
         folder = Path(sys.argv[1])
         settings.Paths.flows = folder / "flows"
         with orchestrator.opened(deployment(folder), CONFIG) as engine:
             execution = engine.start(NAMESPACE, "hangs", {}, {})["id"]
             await_task(engine, execution, "hangs", "RUNNING")
-            print(engine_process().pid, execution, flush=True)
+            print(engines(folder)[0].pid, execution, flush=True)
             time.sleep(1000)
     """)
     with subprocess.Popen(
@@ -125,4 +125,4 @@ def test_a_flow_that_is_refused_is_told_with_its_reason(where: site.Site, tmp_pa
     (tmp_path / "flows" / "broken.yaml").write_text(f"id: broken\nnamespace: {NAMESPACE}\ntasks: []\n")
     with pytest.raises(ServiceFailed, match=r"broken\.yaml"), orchestrator.opened(where, CONFIG):
         pytest.fail("it came up")
-    assert [each for each in psutil.Process().children() if "drydock.engine.Engine" in each.cmdline()] == []
+    assert engines(tmp_path) == []
