@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,8 +58,12 @@ def deployment(folder: Path) -> site.Site:
 
 def engines(folder: Path) -> list[psutil.Process]:
     """Those that this process has started for the deployment in the folder; other tests have others."""
-    data = str(folder / "kestra" / "data")
-    return [each for each in psutil.Process().children() if each.environ().get("ENGINE_DATA") == data]
+    found = []
+    for each in psutil.Process().children():
+        with suppress(psutil.Error):  # it has just ended
+            if each.environ().get("ENGINE_DATA") == str(folder / "kestra" / "data"):
+                found.append(each)
+    return found
 
 
 def test_it_is_there_for_as_long_as_it_is_needed_and_acts_as_the_role(
