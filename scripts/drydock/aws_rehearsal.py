@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from drydock import aws, interrupts, lock, output, secrets, services, settings, startup, teardown
 from drydock.day import DateOption, RowsOption, parse_date, parse_rows
-from drydock.errors import DrydockError, RunFailed
+from drydock.errors import RunFailed
 from drydock.on_aws import inventory
 from drydock.on_aws.inventory import Inventory
 from drydock.second_home import borrow_toolchain, free_ports
@@ -31,8 +31,6 @@ NOT_REHEARSED = (
     "YARN, Amazon's builds of Spark and Delta, logs every five minutes",
     "what is off unless a variable asks for it: the budget alarm, SSH",
 )
-
-
 NOTHING_TO_DO = "Terraform: everything is as it should be"
 
 
@@ -71,11 +69,7 @@ def second_account(paths: settings.Paths) -> Iterator[aws.LocalAccount]:
     What it leaves when something goes wrong lies in `DRYDOCK_HOME/rehearsal` until the next time.
     """
     second = settings.Paths(paths.home / "rehearsal")
-
-    def refuse(holder: str) -> None:
-        raise DrydockError(f"{holder} is at work just now. Wait until it has ended, then try again.")
-
-    with lock.held(paths.run / "rehearsal.lock", "`make aws-rehearsal`", refuse):
+    with lock.alone(paths.run / "rehearsal.lock", "aws-rehearsal", "a rehearsal"):
         if second.home.exists():
             teardown.end_all(second)
             shutil.rmtree(second.home)

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from drydock import days, jobs, output, settings
 from drydock.errors import SetupError
+from drydock.leftovers import ALIVE_STATES
 from drydock.on_aws import account, clusters
 from drydock.on_aws.account import Deployment
 from drydock.site import Site
@@ -56,7 +57,7 @@ def _show_clusters(where: Site, platform: str) -> None:
         begun = each.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
         table.add_row(each.id, each.name, each.state, begun, output.duration(lived))
     output.show(table)
-    if alive := [each.id for each in found if each.state in clusters.ACTIVE]:
+    if alive := [each.id for each in found if each.state in ALIVE_STATES]:
         output.warn(f"Alive, and paid for: {', '.join(alive)}.")
 
 

@@ -13,7 +13,7 @@ import typer
 
 from drydock import deployment, interrupts, jobs, output, settings
 from drydock.errors import UsageError
-from drydock.on_aws import account, checks, costs, emptying, orchestrator, trial
+from drydock.on_aws import account, checks, costs, orchestrator, trial
 from drydock.on_aws.account import ConfirmOption, Deployment
 from drydock.on_aws.plan import Plan, planner
 from drydock.preflight import finding
@@ -71,7 +71,7 @@ def _revision(where: Site, asked: str) -> jobs.Revision | jobs.Named:
     with where.account.explained(f"list the jobs in `{where.input_bucket}`"):
         named = jobs.uploaded(s3, where.input_bucket, asked)
         if named is None:
-            there = jobs.names(s3, where.input_bucket) if deployment.has_bucket(where) else []
+            there = jobs.names(s3, where.input_bucket) if where.existing([where.input_bucket]) else []
             raise UsageError(f"REVISION is `{asked}`; deployed here were {', '.join(there) or 'none yet'}.")
     return named
 
@@ -79,9 +79,7 @@ def _revision(where: Site, asked: str) -> jobs.Revision | jobs.Named:
 def _ensure_state_bucket(found: Deployment, confirmed: str) -> None:
     """Ask before the first thing is made. Terraform cannot plan before there is a place for its state."""
     bucket = found.site.state_bucket
-    with found.site.account.explained("list the buckets"):
-        is_there = emptying.existing(found.site.account.client("s3"), [bucket])
-    if not is_there:
+    if not found.site.existing([bucket]):
         output.say(f"Nothing of the platform is here yet. `{bucket}`, the bucket of Terraform's state, comes first.")
         account.confirm(found, confirmed, f"This makes that bucket in {found.title}; you are asked again for the rest.")
 

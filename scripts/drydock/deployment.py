@@ -13,7 +13,7 @@ def deploy(where: Site, revision: jobs.Revision | jobs.Named, apply: Callable[[]
     The first time there is no bucket yet, and nobody who could follow the pointer: then the jobs come second. Whoever
     was interrupted does it all again. Raises DrydockError.
     """
-    is_new = not has_bucket(where)
+    is_new = not where.existing([where.input_bucket])
     if not is_new:
         upload(where, revision)
     outputs = apply()
@@ -28,10 +28,3 @@ def upload(where: Site, revision: jobs.Revision | jobs.Named) -> int:
         return 0
     with where.account.explained(f"store the jobs in `{where.input_bucket}`"):
         return jobs.upload(where.account.client("s3"), where.input_bucket, revision)
-
-
-def has_bucket(where: Site) -> bool:
-    """Whether there is an input bucket already. Raises ServiceFailed."""
-    s3 = where.account.client("s3")
-    with where.account.explained("list the buckets"):
-        return where.input_bucket in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}

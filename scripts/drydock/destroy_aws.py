@@ -31,7 +31,7 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
     found = account.opened(settings.Paths())
     where = found.site
     with account.held(found, "destroy-aws"), interrupts.interruptible():
-        if not _exists(where):
+        if not where.existing([where.state_bucket]):
             output.done(f"Nothing of the platform is in {found.title}.")
             return
         with planner(where, _any_revision(where)) as terraform:
@@ -39,7 +39,7 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
             output.say("Terraform's plan:")
             for line in plan.lines(each=False):
                 output.say(f"  {line}")
-            buckets = _buckets(where)
+            buckets = where.existing([where.name_prefix + name for name in site.BUCKETS])
             _show_data(where, buckets)
             account.confirm(found, confirm, f"This removes the platform from {found.title}.")
             _confirm_data(where, buckets, data)
@@ -51,22 +51,9 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
     output.done(f"Nothing of the platform is left in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
 
 
-def _exists(where: Site) -> bool:
-    s3 = where.account.client("s3")
-    with where.account.explained("list the buckets"):
-        return bool(emptying.existing(s3, [where.state_bucket]))
-
-
 def _any_revision(where: Site) -> jobs.Named:
     """Terraform wants to be told a revision, whatever it is; what is destroyed has none."""
     return jobs.Named("destroyed", "wheels/000000000000")
-
-
-def _buckets(where: Site) -> list[str]:
-    """The platform's that are there, but for that of the state."""
-    s3 = where.account.client("s3")
-    with where.account.explained("list the buckets"):
-        return emptying.existing(s3, [where.name_prefix + name for name in site.BUCKETS])
 
 
 def _show_data(where: Site, buckets: list[str]) -> None:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,15 +80,18 @@ def revision(paths: settings.Paths, folder: Path, jobs_dir: Path = JOBS) -> Revi
     own = [*(jobs_dir / name for name in PROGRAMS), archive, paths.log_store]
     if missing := [str(file) for file in own if not file.is_file()]:
         raise SetupError(f"Of the jobs {', '.join(missing)} is not there.")
-    wheels_folder = f"wheels/{fingerprint(*_named(wheels))[:HASH_CHARACTERS]}"
-    name = "-".join([*_commit(jobs_dir), fingerprint(*_named([*own, *wheels]))[:HASH_CHARACTERS]])
+    md5s = {file: _md5(file.read_bytes()).hexdigest() for file in (*own, *wheels)}
+
+    def fingerprint_of(files: list[Path]) -> str:
+        return fingerprint(*(f"{file.name} {md5s[file]}" for file in files))[:HASH_CHARACTERS]
+
+    wheels_folder = f"wheels/{fingerprint_of(wheels)}"
+    name = "-".join([*_commit(jobs_dir), fingerprint_of([*own, *wheels])])
     files = {
         **{f"{name}/{file.name}": file for file in own},
         **{f"{wheels_folder}/{file.name}": file for file in wheels},
     }
-    return Revision(
-        name, wheels_folder, files, {key: _md5(file.read_bytes()).hexdigest() for key, file in files.items()}
-    )
+    return Revision(name, wheels_folder, files, {key: md5s[file] for key, file in files.items()})
 
 
 def upload(s3: Any, bucket: str, of: Revision) -> int:
@@ -169,11 +172,6 @@ def _commit(jobs_dir: Path) -> list[str]:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(settings.REPOSITORY), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _named(files: list[Path]) -> Iterator[str | Path]:
-    for file in files:
-        yield from (file.name, file)
 
 
 def _md5(content: bytes) -> Any:

@@ -134,7 +134,7 @@ def _furnish(paths: settings.Paths, ports: settings.Ports) -> bool:
 
 
 def _missing_jobs(where: Site, revision: jobs.Revision) -> list[Deviation]:
-    if not deployment.has_bucket(where):
+    if not where.existing([where.input_bucket]):
         return []  # and that is said already
     with where.account.explained(f"list `{where.input_bucket}`"):
         missing = jobs.missing(where.account.client("s3"), where.input_bucket, revision)

@@ -19,11 +19,18 @@ from drydock.errors import DrydockError
 @contextmanager
 def exclusive(paths: settings.Paths, verb: str) -> Iterator[None]:
     """Hold the platform's lock for a verb. Raises DrydockError, naming who holds it, when it is held."""
+    with alone(paths.run / "lock", verb, "this platform"):
+        yield
+
+
+@contextmanager
+def alone(file: Path, verb: str, what: str) -> Iterator[None]:
+    """Hold `file` for a verb that works on `what`. Raises DrydockError, naming who holds it, when it is held."""
 
     def refuse(holder: str) -> None:
-        raise DrydockError(f"{holder} is at work on this platform just now. Wait until it has ended, then try again.")
+        raise DrydockError(f"{holder} is at work on {what} just now. Wait until it has ended, then try again.")
 
-    with held(paths.run / "lock", f"`make {verb}`", refuse):
+    with held(file, f"`make {verb}`", refuse):
         yield
 
 

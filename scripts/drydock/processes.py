@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +35,11 @@ class Recorded:
 def install_id(paths: settings.Paths) -> str:
     """What tells this install's processes from those of another `DRYDOCK_HOME`. Known even when the folder is gone."""
     return hashlib.sha256(os.fsencode(paths.home)).hexdigest()[:16]
+
+
+def unmarked(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same, for what is not the local platform's, and must not be ended with it."""
+    return {name: value for name, value in environment.items() if name != MARKER}
 
 
 def record_file(paths: settings.Paths) -> Path:

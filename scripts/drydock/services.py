@@ -88,6 +88,19 @@ def base_environment(paths: settings.Paths) -> dict[str, str]:
     return {"PATH": SYSTEM_PATH, "PYTHONUNBUFFERED": "1", **inherited, processes.MARKER: processes.install_id(paths)}
 
 
+def kestra_environment(paths: settings.Paths, data: Path, port: int, password_file: Path) -> dict[str, str]:
+    """What Kestra's engine and the driver that its flows run are told, whichever AWS they work on."""
+    return {
+        **engine.environment(data, paths.flows, port, password_file),
+        "PATH": os.pathsep.join([str(paths.environment("workspace") / "bin"), SYSTEM_PATH]),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "DRYDOCK_KESTRA_URL": f"http://{settings.LOOPBACK}:{port}",
+        "DRYDOCK_KESTRA_USERNAME": settings.KESTRA_USERNAME,
+        "DRYDOCK_KESTRA_PASSWORD_FILE": str(password_file),
+    }
+
+
 def gateway(paths: settings.Paths, ports: settings.Ports) -> Service:
     """LocalStack with drydock_gateway's plug-ins: S3, IAM, STS, EC2, and the way to EMR."""
     secret_files = secrets.Secrets(paths.secrets)
@@ -241,27 +254,20 @@ def _kestra(paths: settings.Paths, ports: settings.Ports) -> Service:
     """Kestra's engine. What its flows start inherits its environment: the driver, which acts as kestra-role."""
     secret_files = secrets.Secrets(paths.secrets)
     data = paths.data / "kestra"
-    engine_environment = engine.environment(data, paths.flows, ports.kestra, secret_files.kestra_password)
     return Service(
         name="kestra",
         wave=FURNISHED_WAVE + 1,
         command=engine.command(paths),
         environment={
             **base_environment(paths),
-            **engine_environment,
+            **kestra_environment(paths, data, ports.kestra, secret_files.kestra_password),
             "ENGINE_SCHEDULES": str(settings.schedules()).lower(),
-            "PATH": os.pathsep.join([str(paths.environment("workspace") / "bin"), SYSTEM_PATH]),
             "AWS_ENDPOINT_URL": ports.gateway_url,
             "AWS_DEFAULT_REGION": settings.REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{ports.gateway_url}{ORCHESTRATOR_CREDENTIALS}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(secret_files.orchestrator_token),
             "DRYDOCK_PLATFORM_CONFIG": PLATFORM_CONFIG_URI,
             "DRYDOCK_ROLE_ARN": settings.KESTRA_ROLE_ARN,
-            "DRYDOCK_KESTRA_URL": ports.kestra_url,
-            "DRYDOCK_KESTRA_USERNAME": settings.KESTRA_USERNAME,
-            "DRYDOCK_KESTRA_PASSWORD_FILE": str(secret_files.kestra_password),
         },
         directory=data,
         listeners=listeners(paths, ports)["kestra"],

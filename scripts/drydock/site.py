@@ -4,6 +4,7 @@ Verbs that act on days, tables and clusters are given one, and are the same loca
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,12 @@ class Site:
                     f"`{self.platform_config_uri}` cannot be read ({error}). `make {self.verbs.deploy}` makes it."
                 ) from error
         return config
+
+    def existing(self, buckets: Sequence[str]) -> list[str]:
+        """Those of the buckets that are there. Raises ServiceFailed."""
+        with self.account.explained("list the buckets"):
+            there = {each["Name"] for each in self.account.client("s3").list_buckets()["Buckets"]}
+        return [each for each in buckets if each in there]
 
     @property
     def where_to_look(self) -> str:

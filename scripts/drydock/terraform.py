@@ -130,7 +130,7 @@ def opened(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Terraf
 def _environment(where: Site) -> dict[str, str]:
     """On AWS without the mark by which `local-down` finds what it has to end."""
     variables = environment(where.paths)
-    return variables if where.profile == LOCAL else {n: v for n, v in variables.items() if n != processes.MARKER}
+    return variables if where.profile == LOCAL else processes.unmarked(variables)
 
 
 def _check_pins() -> None:

@@ -1,26 +1,6 @@
-# The budget alarm, and that there is none unless somebody is to be told.
+# What the budget alarm counts, and whom it tells.
 
-mock_provider "aws" {
-  mock_data "aws_ec2_instance_type_offerings" {
-    defaults = { locations = ["us-east-1a"] }
-  }
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-}
-
-variables {
-  name_prefix          = "acme-"
-  release_label        = "emr-7.13.0"
-  python_version       = "3.11"
-  application_revision = "0a1b2c3d4e5f"
-  wheels_revision      = "wheels/a1b2c3d4e5f6"
-}
+mock_provider "aws" {}
 
 run "it_counts_what_is_ours_and_tells_before_it_is_too_late" {
   module {
@@ -28,6 +8,7 @@ run "it_counts_what_is_ours_and_tells_before_it_is_too_late" {
   }
 
   variables {
+    name_prefix = "acme-"
     platform    = "acme"
     usd_a_month = 25
     email       = "ops@example.com"
@@ -50,46 +31,4 @@ run "it_counts_what_is_ours_and_tells_before_it_is_too_late" {
     condition     = aws_budgets_budget.this.limit_amount == "25" && aws_budgets_budget.this.time_unit == "MONTHLY"
     error_message = "It is another budget."
   }
-}
-
-run "without_somebody_to_tell_there_is_none" {
-  command = plan
-
-  assert {
-    condition     = length(module.budget) == 0
-    error_message = "There is a budget that nobody has asked for."
-  }
-}
-
-run "with_somebody_to_tell_there_is_one" {
-  command = plan
-
-  variables {
-    budget = { usd_a_month = 25, email = "ops@example.com" }
-  }
-
-  assert {
-    condition     = length(module.budget) == 1
-    error_message = "There is no budget."
-  }
-}
-
-run "a_budget_of_nothing_is_refused" {
-  command = plan
-
-  variables {
-    budget = { usd_a_month = 0, email = "ops@example.com" }
-  }
-
-  expect_failures = [var.budget]
-}
-
-run "a_budget_that_tells_no_address_is_refused" {
-  command = plan
-
-  variables {
-    budget = { usd_a_month = 25, email = "ops" }
-  }
-
-  expect_failures = [var.budget]
 }

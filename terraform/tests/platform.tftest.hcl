@@ -142,3 +142,45 @@ run "a_network_that_is_none_is_refused" {
   }
   expect_failures = [var.vpc_cidr]
 }
+
+run "without_somebody_to_tell_there_is_none" {
+  command = plan
+
+  assert {
+    condition     = length(module.budget) == 0
+    error_message = "There is a budget that nobody has asked for."
+  }
+}
+
+run "with_somebody_to_tell_there_is_one" {
+  command = plan
+
+  variables {
+    budget = { usd_a_month = 25, email = "ops@example.com" }
+  }
+
+  assert {
+    condition     = length(module.budget) == 1
+    error_message = "There is no budget."
+  }
+}
+
+run "a_budget_of_nothing_is_refused" {
+  command = plan
+
+  variables {
+    budget = { usd_a_month = 0, email = "ops@example.com" }
+  }
+
+  expect_failures = [var.budget]
+}
+
+run "a_budget_that_tells_no_address_is_refused" {
+  command = plan
+
+  variables {
+    budget = { usd_a_month = 25, email = "ops" }
+  }
+
+  expect_failures = [var.budget]
+}

@@ -28,7 +28,7 @@ def test_a_bucket_is_counted_and_emptied_with_all_that_it_was(platform: Platform
     assert not emptying.is_empty(s3, BUCKET)
     assert emptying.empty(s3, BUCKET) == 6
     assert emptying.is_empty(s3, BUCKET)
-    assert emptying.existing(s3, [BUCKET, "never-made"]) == [BUCKET]
+    assert platform.target.existing([BUCKET, "never-made"]) == [BUCKET]
     s3.delete_bucket(Bucket=BUCKET)
     with pytest.raises(ClientError, match="NoSuchBucket"):
         emptying.contents(s3, BUCKET)

@@ -65,11 +65,7 @@ def opened(paths: settings.Paths) -> Deployment:
 @contextmanager
 def held(deployment: Deployment, verb: str) -> Iterator[None]:
     """One verb at a time changes a deployment from this machine. Raises DrydockError when another one does."""
-
-    def refuse(holder: str) -> None:
-        raise DrydockError(f"{holder} is at work on this deployment just now. Wait until it has ended, then try again.")
-
-    with lock.held(deployment.site.directory / "lock", f"`make {verb}`", refuse):
+    with lock.alone(deployment.site.directory / "lock", verb, "this deployment"):
         yield
 
 

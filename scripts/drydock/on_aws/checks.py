@@ -11,7 +11,6 @@ from drydock.preflight.finding import Check, Finding, failure, ok, warning
 
 GROUP = "Before anything is changed"
 EMR_CLEANUP_ROLE = "AWSServiceRoleForEMRCleanup"
-SSH_PORT = 22
 
 
 def of(deployment: Deployment) -> list[Check]:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drydock.errors import RunFailed
+from drydock.leftovers import ALIVE_STATES
 from drydock.site import Site
 
-ACTIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
 POLL_SECONDS = 2.0
 END_SECONDS = 1200  # EMR takes minutes; a node that cannot deliver its last logs longer
 
@@ -21,7 +21,6 @@ class Cluster:
     id: str
     name: str
     state: str
-    reason: str
     created_at: datetime
     ended_at: datetime | None
 
@@ -35,7 +34,7 @@ def recent(where: Site, platform: str, days: int) -> list[Cluster]:
 def active(where: Site, platform: str) -> list[Cluster]:
     """Those that have not ended and bear the platform's tag. Raises ServiceFailed."""
     emr = where.account.client("emr")
-    named = _listed(where, platform, ClusterStates=ACTIVE)
+    named = _listed(where, platform, ClusterStates=ALIVE_STATES)
     with where.account.explained("describe the clusters"):
         return [each for each in named if _tags(emr, each.id).get("platform") == platform]
 
@@ -75,7 +74,6 @@ def _cluster(listed: dict[str, Any]) -> Cluster:
         id=listed["Id"],
         name=listed["Name"],
         state=status["State"],
-        reason=status.get("StateChangeReason", {}).get("Message", ""),
         created_at=status["Timeline"]["CreationDateTime"],
         ended_at=status["Timeline"].get("EndDateTime"),
     )

@@ -53,12 +53,6 @@ def empty(s3: Any, bucket: str) -> int:
     return removed
 
 
-def existing(s3: Any, buckets: list[str]) -> list[str]:
-    """Those of them that are there."""
-    there = {each["Name"] for each in s3.list_buckets()["Buckets"]}
-    return [each for each in buckets if each in there]
-
-
 def _versions(s3: Any, bucket: str) -> Iterator[dict[str, Any]]:
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         yield from page.get("Versions", ())

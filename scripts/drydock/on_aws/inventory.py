@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from drydock.aws import Account
+from drydock.leftovers import ALIVE_STATES
 
 GONE = ("deleted", "terminated")
 """What is listed for a while after it is gone."""
@@ -86,6 +87,5 @@ def _network(ec2: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _clusters(emr: Any) -> Iterator[tuple[str, list[str]]]:
-    states = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
-    pages = emr.get_paginator("list_clusters").paginate(ClusterStates=states)
+    pages = emr.get_paginator("list_clusters").paginate(ClusterStates=ALIVE_STATES)
     yield "active clusters", [each["Id"] for page in pages for each in page["Clusters"]]

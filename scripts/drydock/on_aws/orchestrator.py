@@ -1,7 +1,7 @@
 """Kestra for a deployment, on this machine: its engine runs the same flows, and the driver acts as kestra-role on AWS.
 
 It is there for as long as a verb needs it; no schedule fires. Executions are kept beside what else is known of the
-deployment, and one that was left running by a crash ends as failed when it is opened again.
+deployment, and one that a crash has left running is killed when it is opened again.
 """
 
 import os
@@ -14,22 +14,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from drydock import aws, kestra, log_files, output, processes, secrets, settings
+from drydock import aws, env, kestra, log_files, output, processes, secrets, settings
 from drydock.errors import ServiceFailed
 from drydock.executions import POLL_SECONDS, STOPPING_SECONDS
 from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
 from drydock.on_aws.role_credentials import Served, served
-from drydock.services import SYSTEM_PATH, base_environment
+from drydock.services import base_environment, kestra_environment
 from drydock.site import Site
 from drydock.toolchain import engine
 
 STOP_SECONDS = 60
 SHOWN_LINES = 12
 # AWS may be behind a proxy; what is on loopback is not.
-PROXIES = (
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-)
+PROXIES = (*env.PROXIES, "NO_PROXY", "no_proxy")
 
 
 @contextmanager
@@ -54,20 +51,15 @@ def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Serv
     secrets.ensure_kestra_password(password)
     with socket.create_server((settings.LOOPBACK, 0)) as reserved:
         port = reserved.getsockname()[1]
-    url = f"http://{settings.LOOPBACK}:{port}"
     environment = {
         **_inherited(where.paths),
-        **engine.environment(folder / "data", where.paths.flows, port, password),
+        **kestra_environment(where.paths, folder / "data", port, password),
         "ENGINE_SCHEDULES": "false",
         "ENGINE_ATTACHED": "true",
-        "PATH": os.pathsep.join([str(where.paths.environment("workspace") / "bin"), SYSTEM_PATH]),
         **_drivers_aws(where.account),
         **credentials.environment(),
         "DRYDOCK_PLATFORM_CONFIG": where.platform_config_uri,
         "DRYDOCK_ROLE_ARN": config["roles"]["kestra_arn"],
-        "DRYDOCK_KESTRA_URL": url,
-        "DRYDOCK_KESTRA_USERNAME": settings.KESTRA_USERNAME,
-        "DRYDOCK_KESTRA_PASSWORD_FILE": str(password),
     }
     with log_files.open_to_append(log_file) as log:
         began = log.tell()
@@ -81,7 +73,7 @@ def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Serv
             start_new_session=True,  # Ctrl-C is for this process, which ends executions before their engine
         )
         try:
-            with kestra.client(url, password) as running:
+            with kestra.client(environment["DRYDOCK_KESTRA_URL"], password) as running:
                 with output.stage("Starting Kestra's engine on this machine"):
                     _await(running, process, log_file, began)
                 _end_what_was_left(running)
@@ -127,16 +119,16 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _inherited(paths: settings.Paths) -> dict[str, str]:
     """As the local platform's, and the way to AWS; without the mark by which `local-down` finds what it has to end."""
-    variables = {name: value for name, value in base_environment(paths).items() if name != processes.MARKER}
-    return {**variables, **{name: os.environ[name] for name in PROXIES if os.environ.get(name)}}
+    return {
+        **processes.unmarked(base_environment(paths)),
+        **{name: os.environ[name] for name in PROXIES if os.environ.get(name)},
+    }
 
 
 def _drivers_aws(account: aws.Account) -> dict[str, str]:
-    """Where the driver finds AWS, and nothing of the caller's own credentials."""
+    """Where the driver finds AWS."""
     return {
         "AWS_REGION": account.region,
         "AWS_DEFAULT_REGION": account.region,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         **({"AWS_ENDPOINT_URL": account.endpoint_url} if account.endpoint_url else {}),
     }

@@ -44,11 +44,6 @@ class Plan:
         if len(others) > SHOWN:
             yield f"and {len(others) - SHOWN} more"
 
-    @property
-    def removes(self) -> list[str]:
-        """What is removed, or removed and made anew."""
-        return [address for action, address in self.changes if action in ("delete", "replace")]
-
     def note(self, event: Event) -> None:
         """Take in one of Terraform's events."""
         if event["type"] == "planned_change" and event["change"]["action"] in WORDS:

@@ -15,17 +15,11 @@ from drydock.site import Site
 
 JOB = "cluster-check"
 COMMAND = (
-    *(
-        "spark-submit",
-        "--py-files",
-        "{application_uri}/shipments.zip",
-        "--jars",
-        "{application_uri}/delta-log-store.jar",
-    ),
+    "spark-submit",
+    *("--py-files", "{application_uri}/shipments.zip"),
+    *("--jars", "{application_uri}/delta-log-store.jar"),
     "{application_uri}/cluster_check.py",
 )
-
-
 KEY = "config/trial.json"
 """In the input bucket: what the newest step that was tried told, and of which revision of the jobs it was."""
 
