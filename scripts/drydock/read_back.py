@@ -77,7 +77,7 @@ class Table:
     name: str
     rows: int
     shipments: int | None  # None for the quarantine, whose rows are raw rows
-    version: int | None  # None when no commit falls into the processing step
+    version: int | None  # None when no commit falls into the processing step, as for a quarantine of no rows
     uri: str
 
 

@@ -38,6 +38,10 @@ def test_a_complete_day_has_no_problems() -> None:
     assert problems(_day()) == []
 
 
+def test_a_day_without_broken_rows_need_not_have_written_the_quarantine() -> None:
+    assert problems(replace(_day(), raw_rows=97, quarantine=replace(_day().quarantine, rows=0, version=None))) == []
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
