@@ -2,7 +2,9 @@
 
 Under the input bucket's folder of applications:
 
-    <revision>/data_generator.py, data_processor.py, cluster_check.py, bootstrap.sh, shipments.zip, delta-log-store.jar
+    <revision>/*.py, *.sh       every program of `spark/`, such as data_generator.py and bootstrap.sh
+    <revision>/*.zip            every package of `spark/`, for `--py-files`, such as shipments.zip
+    <revision>/delta-log-store.jar
     <revision>/revision.json    the names and MD5 sums of all of them, and its wheels' folder; written last
     wheels/<lock>/*.whl, requirements.txt
 
@@ -13,6 +15,7 @@ an older one is gone back to by pointing to it. Wheels, which are large and chan
 import base64
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -28,10 +31,12 @@ from drydock.toolchain.stamps import fingerprint
 JOBS = settings.REPOSITORY / "spark"
 LOCK = settings.REPOSITORY / "requirements" / "jobs.txt"
 FOLDER = "spark_app"  # as in terraform/main.tf
-PROGRAMS = ("data_generator.py", "data_processor.py", "cluster_check.py", "bootstrap.sh")
+SUFFIXES = (".py", ".sh")  # of programs
+BOOTSTRAP = "bootstrap.sh"  # as in terraform/modules/emr; no cluster is made without it
 DESCRIPTION = "revision.json"
 CONNECTIONS = 8
 HASH_CHARACTERS = 12
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,11 @@ class Named:
 
 
 def revision(paths: settings.Paths, folder: Path, jobs_dir: Path = JOBS) -> Revision:
-    """The revision of the sources as they are; the package is packed into `folder`.
+    """The revision of the sources as they are; packages are packed into `folder`.
 
-    Its name has the commit in which the jobs were changed last, `dirty` if they were changed since, and what tells
-    their content: two that differ never have one name. Raises SetupError when a part is missing.
+    What there is in `jobs_dir` is what belongs to it: a job is added by its file. Its name has the commit in which the
+    jobs were changed last, `dirty` if they were changed since, and what tells their content: two that differ never have
+    one name. Raises SetupError when a part is missing.
     """
     for made in (paths.wheels / "requirements.txt", paths.log_store):
         if not made.is_file():
@@ -75,11 +81,10 @@ def revision(paths: settings.Paths, folder: Path, jobs_dir: Path = JOBS) -> Revi
     wheels = [paths.wheels / "requirements.txt", *sorted(paths.wheels.glob("*.whl"))]
     if len(wheels) == 1:
         raise SetupError(f"`{paths.wheels}` holds no wheel. `make setup` fetches them.")
-    archive = folder / "shipments.zip"
-    _pack(archive, jobs_dir, "shipments")
-    own = [*(jobs_dir / name for name in PROGRAMS), archive, paths.log_store]
-    if missing := [str(file) for file in own if not file.is_file()]:
-        raise SetupError(f"Of the jobs {', '.join(missing)} is not there.")
+    if not (jobs_dir / BOOTSTRAP).is_file():
+        raise SetupError(f"`{jobs_dir / BOOTSTRAP}`, which every cluster runs, is not there.")
+    archives = [_packed(folder / f"{package}.zip", jobs_dir, package) for package in packages(jobs_dir)]
+    own = [*programs(jobs_dir), *archives, paths.log_store]
     md5s = {file: _md5(file.read_bytes()).hexdigest() for file in (*own, *wheels)}
 
     def fingerprint_of(files: list[Path]) -> str:
@@ -92,6 +97,21 @@ def revision(paths: settings.Paths, folder: Path, jobs_dir: Path = JOBS) -> Revi
         **{f"{wheels_folder}/{file.name}": file for file in wheels},
     }
     return Revision(name, wheels_folder, files, {key: md5s[file] for key, file in files.items()})
+
+
+def programs(jobs_dir: Path = JOBS) -> list[Path]:
+    """What clusters can be told to run, by name. Raises SetupError for a name that cannot stand in an S3 URI."""
+    found = sorted(file for file in _visible(jobs_dir) if file.suffix in SUFFIXES and file.is_file())
+    if wrong := next((file for file in found if not _PLAIN.fullmatch(file.name)), None):
+        raise SetupError(
+            f"`{wrong}` is no name for a job: Hadoop reads S3 URIs of letters, digits, `.`, `_` and `-`. Rename it."
+        )
+    return found
+
+
+def packages(jobs_dir: Path = JOBS) -> list[str]:
+    """The Python packages that programs share, by name."""
+    return sorted(folder.name for folder in _visible(jobs_dir) if (folder / "__init__.py").is_file())
 
 
 def upload(s3: Any, bucket: str, of: Revision) -> int:
@@ -147,13 +167,17 @@ def names(s3: Any, bucket: str) -> list[str]:
     return [name for _, name in sorted(described, reverse=True)]
 
 
-def _pack(archive: Path, folder: Path, package: str) -> None:
+def _visible(jobs_dir: Path) -> list[Path]:
+    """What editors leave beside a file that is being changed begins with a dot."""
+    return [entry for entry in jobs_dir.iterdir() if not entry.name.startswith(".")]
+
+
+def _packed(archive: Path, folder: Path, package: str) -> Path:
     """A Python package as a zip file for `--py-files`."""
     sources = [path for path in (folder / package).rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    if not sources:
-        raise SetupError(f"There is no package `{package}` in `{folder}`.")
     archive.parent.mkdir(parents=True, exist_ok=True)
     reproducible_zip.write(archive, folder, sources)
+    return archive
 
 
 def _commit(jobs_dir: Path) -> list[str]:

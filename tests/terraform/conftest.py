@@ -82,7 +82,7 @@ def ports(gateway: tuple[settings.Paths, settings.Ports]) -> settings.Ports:
 def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Jobs to upload, which tests may change."""
     folder = tmp_path_factory.mktemp("spark")
-    for name in jobs.PROGRAMS:
+    for name in ("data_generator.py", "data_processor.py", "cluster_check.py", "bootstrap.sh"):
         (folder / name).write_text(f"# {name}\n")
     (folder / "shipments").mkdir()
     (folder / "shipments" / "__init__.py").write_text('"""The jobs\' package."""\n')

@@ -8,6 +8,8 @@ import pytest
 from drydock import jobs, settings
 from drydock.errors import SetupError
 
+PROGRAMS = ("data_generator.py", "data_processor.py", "cluster_check.py", "bootstrap.sh")
+
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -15,7 +17,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     repository = tmp_path / "checkout"
     (repository / "spark" / "shipments").mkdir(parents=True)
     (repository / "requirements").mkdir()
-    for name in jobs.PROGRAMS:
+    for name in PROGRAMS:
         (repository / "spark" / name).write_text(f"# {name}\n")
     (repository / "spark" / "shipments" / "__init__.py").write_text("")
     (repository / "requirements" / "jobs.txt").write_text("numpy==1.0\n")
@@ -92,9 +94,38 @@ def test_without_git_the_content_alone_is_its_name(
     assert with_git.endswith(f"-{revision(repository, paths).name}")
 
 
+def test_what_lies_beside_the_jobs_belongs_to_it(repository: Path, paths: settings.Paths) -> None:
+    before = revision(repository, paths)
+    for name in ("carrier_monthly.py", "carrier_bootstrap.sh", "notes.md", ".#data_generator.py"):
+        (repository / "spark" / name).write_text(f"# {name}\n")
+    (repository / "spark" / "carriers").mkdir()
+    (repository / "spark" / "carriers" / "__init__.py").write_text("")
+    (repository / "spark" / "log_store").mkdir()
+    (repository / "spark" / "log_store" / "Store.scala").write_text("")
+    found = revision(repository, paths)
+    assert found.name != before.name
+    assert [name.removeprefix(f"{found.name}/") for name in found.files if name.startswith(found.name)] == [
+        "bootstrap.sh",
+        "carrier_bootstrap.sh",
+        "carrier_monthly.py",
+        "cluster_check.py",
+        "data_generator.py",
+        "data_processor.py",
+        "carriers.zip",
+        "shipments.zip",
+        "delta-log-store.jar",
+    ]
+
+
+def test_a_name_that_no_step_could_be_given_is_refused(repository: Path, paths: settings.Paths) -> None:
+    (repository / "spark" / "my job (1).py").write_text("")
+    with pytest.raises(SetupError, match=r"my job \(1\)\.py` is no name for a job: .* Rename it\."):
+        revision(repository, paths)
+
+
 def test_a_part_that_is_missing_is_named(repository: Path, paths: settings.Paths) -> None:
-    (repository / "spark" / "cluster_check.py").unlink()
-    with pytest.raises(SetupError, match=r"cluster_check\.py is not there"):
+    (repository / "spark" / "bootstrap.sh").unlink()
+    with pytest.raises(SetupError, match=r"bootstrap\.sh`, which every cluster runs, is not there\."):
         revision(repository, paths)
     paths.log_store.unlink()
     with pytest.raises(SetupError, match=r"delta-log-store\.jar`, which the jobs need, is not there. `make setup`"):
