@@ -21,6 +21,7 @@ from twisted.internet import reactor, ssl
 from twisted.internet.error import CannotListenError
 
 from drydock_gateway.authentication import Authenticator
+from drydock_gateway.call_log import log_call
 from drydock_gateway.emr import ControlPlane
 from drydock_gateway.errors import ConfigurationError, StoreUnusable
 from drydock_gateway.front_door import FrontDoor
@@ -89,6 +90,7 @@ def guard(gateway: Gateway, settings: Settings, listen: list[HostAndPort], servi
     gateway.request_handlers.insert(0, front_door)
     # A request without a key is refused at the front door; nobody is to make one up for it further on.
     gateway.request_handlers.remove(handlers.inject_auth_header_if_missing)
+    gateway.response_handlers[gateway.response_handlers.index(handlers.log_response)] = log_call
 
     def secret_of(access_key_id: str, _region: str) -> str | None:
         key = keyring.find(access_key_id)

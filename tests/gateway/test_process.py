@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from .rig import PYTHON, Gateway, Process, Recorder, make_gateway
+from .rig import OPERATOR_ARN, PYTHON, Gateway, Process, Recorder, make_gateway
 
 
 @contextmanager
@@ -64,6 +64,9 @@ def test_a_life(unreachable: Gateway, tmp_path: Path) -> None:
     assert "ERROR" not in log
     assert "Traceback" not in log
     assert log.count("s3.PutObject") == 1
+    assert f"s3.PutObject /bucket/large => 200, {OPERATOR_ARN}" in log
+    assert f"s3.GetObject /bucket/large => 200, {OPERATOR_ARN}" in log
+    assert f"iam.ListRoles => 200, {OPERATOR_ARN}" in log
     assert log.count("ElasticMapReduce.ListClusters") == 1
     assert "GET / => 403 (SignatureDoesNotMatch)" in log
     for secret in (unreachable.secret, unreachable.operator["secret_access_key"], "X-Amz-Signature"):
