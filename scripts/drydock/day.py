@@ -11,6 +11,7 @@ from drydock.errors import UsageError
 
 DEFAULT_ROWS = 100_000
 MOST_ROWS = 10**9  # the generator's limit
+NAMESPACE = "drydock"  # of the platform's own flows
 
 DateOption = Annotated[str, typer.Option("--date", help="The day, YYYY-MM-DD; yesterday (UTC) if not given.")]
 RowsOption = Annotated[str, typer.Option("--rows", help=f"Raw rows; {DEFAULT_ROWS} if not given.")]
@@ -24,6 +25,7 @@ class FlowRun:
     doing: str
     did: str
     inputs: Mapping[str, str]
+    namespace: str = NAMESPACE
 
 
 def generation(day: date, rows: int) -> FlowRun:

@@ -3,14 +3,13 @@
 What a call had started is stopped again when it fails or is interrupted; data and what ran before stay as they are.
 """
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from drydock import executions, interrupts, output, ports, settings
+from drydock import interrupts, output, ports, settings
 from drydock.compose import STOP_SECONDS, Compose, ComposeFailed, Container, node_service
-from drydock.errors import DrydockError, ServiceFailed, SetupError
+from drydock.errors import ServiceFailed, SetupError
 from drydock.health import Unhealthy
 from drydock.ports import Listener
 from drydock.runtime import Declared, DockerRuntime
@@ -19,13 +18,18 @@ POLL_SECONDS = 0.5
 SHOWN_LOG_LINES = 12
 START_SECONDS = 120  # for Docker to make and start containers whose images are there
 RESTARTS = 3  # of a container that ends again and again, while it is waited for
-SCHEDULE = re.compile(r"^( +)type: io\.kestra\.plugin\.core\.trigger\.Schedule$", re.MULTILINE)
 
 
-def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callable[[], None]) -> list[str]:
+def bring_up(
+    paths: settings.Paths,
+    own_ports: settings.Ports,
+    meanwhile: Callable[[], None],
+    afterwards: Callable[[], None],
+) -> list[str]:
     """Start what does not run, wait until everything is healthy, and return the names of what was started.
 
-    `meanwhile` is called once, when the gateway is healthy and before Kestra is started. Raises PortTaken,
+    `meanwhile` is called once, when the gateway is healthy and before Kestra is started; `afterwards` when all is
+    healthy. Raises what they raise, PortTaken,
     ServiceFailed (naming the service, with the last lines of its log), SetupError when images cannot be made.
     """
     runtime = DockerRuntime(paths, own_ports)
@@ -47,7 +51,7 @@ def bring_up(paths: settings.Paths, own_ports: settings.Ports, meanwhile: Callab
         start("postgres")
         start("emr")
         start(*(name for name in compose.services if name not in ("gateway", "postgres", "emr")))
-        register_flows(paths, own_ports)
+        afterwards()
     except BaseException:
         with interrupts.uninterrupted():
             _undo(compose, before)
@@ -73,26 +77,6 @@ def published(own_ports: settings.Ports) -> dict[str, Listener]:
         "history-server": (own_ports.history_server, "History Server"),
     }
     return {name: Listener(settings.LOOPBACK, *each) for name, each in ports_and_purposes.items()}
-
-
-def register_flows(paths: settings.Paths, own_ports: settings.Ports) -> int:
-    """Have Kestra know the flows of `kestra/flows`, none of them when it refuses one. How many were new or different.
-
-    With DRYDOCK_SCHEDULES=off their schedules are disabled.
-
-    Raises DrydockError with Kestra's reason for each that it refuses.
-    """
-    sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
-    if not settings.schedules():
-        sources = {name: SCHEDULE.sub(r"\g<0>\n\1disabled: true", source) for name, source in sources.items()}
-    with executions.client(paths, own_ports) as kestra:
-        reasons = {name: kestra.validate(source) for name, source in sources.items()}
-        if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:
-            raise DrydockError("\n".join(["Kestra refuses flows:", *refused]))
-        changed = sum(kestra.register(source) for source in sources.values())
-    if changed:
-        output.done(f"Flows: {changed} of {len(sources)} registered anew")
-    return changed
 
 
 def _require_free(own_ports: settings.Ports, containers: dict[str, Container]) -> None:

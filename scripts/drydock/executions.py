@@ -1,8 +1,8 @@
 """Executions of the platform's flows: started, looked at while they run, ended early, explained when they fail.
 
 An execution of a day's flow runs `emr_cluster` as an execution of its own, whose tasks are the stages of a cluster's
-life; that one can be run by itself as well. Both bear Kestra's label `system.correlationId`; the run's id is given by
-it, and the run's clusters have that in their names.
+life; that one can be run by itself as well, and other flows may run several, or flows that do. All of them bear
+Kestra's label `system.correlationId`; the run's id is given by it, and the run's clusters have that in their names.
 """
 
 import re
@@ -20,7 +20,6 @@ from drydock.errors import DrydockError
 from drydock.interrupts import Signals
 from drydock.kestra import Document, Kestra, KestraRefused, KestraUnreachable
 
-NAMESPACE = "drydock"
 CLUSTER_FLOW = "emr_cluster"
 CORRELATION = "system.correlationId"
 SUCCESS = "SUCCESS"
@@ -36,6 +35,8 @@ SHOWN_LINES = 25
 NEWS_CHARACTERS = 120
 LATE_LINES_SECONDS = 3
 
+# Whose executions are an execution's own, and not those that its state has set off.
+_TRIGGERS = "io.kestra.plugin.core.trigger."
 _TIME_OF_DAY = re.compile(r"^\d\d:\d\d:\d\d ")
 # What Kestra adds to the log of a command that failed.
 _KESTRA_S_OWN = re.compile(r"^(?:io\.kestra\S+: )?Command failed with exit code (\d+)$")
@@ -50,10 +51,11 @@ def client(paths: settings.Paths, ports: settings.Ports) -> Iterator[Kestra]:
 
 @dataclass(frozen=True)
 class Failure:
-    """What failed, as a phrase that names execution and task, and the last lines of that task's log."""
+    """What failed, as a phrase that names execution and task, the last lines of that task's log, and its cluster."""
 
     what: str
     lines: list[str]
+    cluster_id: str | None = None
 
     @property
     def last_words(self) -> str:
@@ -62,14 +64,14 @@ class Failure:
 
 
 class Execution:
-    """An execution of one of the day's flows, as it was at the last look."""
+    """An execution of a flow, with those that it has started, as they were at the last look."""
 
     def __init__(self, engine: Kestra, asked: FlowRun, run_id: str) -> None:
         """Starts it; an engine that is being restarted is waited for. Raises KestraRefused or KestraUnreachable."""
         self.asked = asked
         self._engine = engine
         self._found = _start(engine, asked, run_id)
-        self._cluster: Document | None = None
+        self._started: dict[str, list[Document]] = {}  # by whose they are, in their order
         self._line = ""
         self._to_end_since: float | None = None
         self._answered_at = self._started_at = time.monotonic()
@@ -85,7 +87,7 @@ class Execution:
 
     @property
     def has_ended(self) -> bool:
-        return self.state in ENDED and (self._cluster is None or _state(self._cluster) in ENDED)
+        return all(_state(each) in ENDED for each in self._family())
 
     @property
     def seconds(self) -> float:
@@ -98,9 +100,10 @@ class Execution:
         silent = time.monotonic() - self._answered_at
         if silent > 2 * POLL_SECONDS + kestra.POLL_SECONDS:
             return f"Kestra has not answered for {silent:.0f} s"
-        if self._cluster is None:
+        newest = next(reversed(self._of_clusters()), None)
+        if newest is None and not self._line:
             return self.state.lower()
-        tasks = self._cluster.get("taskRunList") or []
+        tasks = (newest or self._found).get("taskRunList") or []
         stage = tasks[-1]["taskId"] if tasks else self.state.lower()
         told = ": ".join(filter(None, [stage, self._line]))
         return textwrap.shorten(told, NEWS_CHARACTERS, placeholder=" …")
@@ -109,13 +112,9 @@ class Execution:
         """Ask Kestra. Raises KestraUnreachable when it has given no answer for a while, KestraRefused."""
         try:
             self._found = self._engine.execution(self.id)
-            if self.asked.flow == CLUSTER_FLOW:
-                self._cluster = self._found
-            elif self._cluster is None:
-                self._cluster = self._engine.newest_execution(triggerExecutionId=self.id)
-            elif _state(self._cluster) not in ENDED:
-                self._cluster = self._engine.execution(self._cluster["id"])
-            if self._cluster is not None and (line := self._engine.last_log_line(self._cluster["id"])):
+            self._look_for_those_of(self._found)
+            talking = next(reversed(self._of_clusters()), self._found)
+            if line := self._engine.last_log_line(talking["id"]):
                 self._line = _TIME_OF_DAY.sub("", line["message"]).strip()
             self._answered_at = time.monotonic()
         except KestraUnreachable:
@@ -133,8 +132,8 @@ class Execution:
         self._to_end_since = self._to_end_since or now
         if now - self._to_end_since > STOPPING_SECONDS:
             raise DrydockError(f"Execution {self.id} of {self.asked.flow} does not end: it is {self.state}.")
-        for each in (self._found, self._cluster):
-            if each is not None and _state(each) not in (*ENDED, "KILLING"):
+        for each in self._family():
+            if _state(each) not in (*ENDED, "KILLING"):
                 with suppress(KestraUnreachable, KestraRefused):  # refused: it has ended meanwhile
                     self._engine.kill(each["id"])
 
@@ -146,8 +145,13 @@ class Execution:
             self.look()
 
     def results(self) -> Document:
-        """The outputs of the cluster's flow, as far as it got: `cluster_id`, `steps`, `rows`, `cost_estimate_usd`."""
-        return self._engine.outputs(self._cluster["id"]) if self._cluster is not None else {}
+        """The outputs of the newest cluster's flow, as far as it got: `cluster_id`, `steps`, `rows`,
+        `cost_estimate_usd`."""
+        return next(reversed(self.results_of_clusters()), {})
+
+    def results_of_clusters(self) -> list[Document]:
+        """The like of each of its clusters."""
+        return [self._engine.outputs(each["id"]) for each in self._of_clusters()]
 
     def stale_days(self) -> list[date]:
         """The later days that the processor says it made stale."""
@@ -167,23 +171,50 @@ class Execution:
         own = [line for line in lines if not _KESTRA_S_OWN.match(line)][-SHOWN_LINES:]
         where = f"task `{task}` of execution {execution['id']}" if task else f"execution {execution['id']}"
         how = f" (exit code {exit_code})" if exit_code is not None else ""
-        return Failure(f"{where} ({execution['flowId']}) is {_state(execution)}{how}", own)
+        of_cluster = self._engine.outputs(execution["id"]) if execution["flowId"] == CLUSTER_FLOW else {}
+        what = f"{where} ({execution['flowId']}) is {_state(execution)}{how}"
+        return Failure(what, own, of_cluster.get("cluster_id"))
+
+    def _look_for_those_of(self, execution: Document) -> None:
+        """What it has started, and what those have. A cluster's flow starts none."""
+        if execution["flowId"] == CLUSTER_FLOW:
+            return
+        known = {each["id"]: each for each in self._started.get(execution["id"], ())}
+        found = []
+        for listed in reversed(self._engine.executions(triggerExecutionId=execution["id"])):
+            each = known.get(listed["id"])
+            if each is None or _state(each) not in ENDED:
+                each = self._engine.execution(listed["id"])
+            if not (each.get("trigger") or {}).get("type", "").startswith(_TRIGGERS):
+                found.append(each)
+        self._started[execution["id"]] = found
+        for each in found:
+            self._look_for_those_of(each)
+
+    def _family(self, of: Document | None = None) -> list[Document]:
+        """The execution, and all that was started for it, each after whose it is."""
+        of = of or self._found
+        return [of, *(each for child in self._started.get(of["id"], ()) for each in self._family(child))]
+
+    def _of_clusters(self) -> list[Document]:
+        return [each for each in self._family() if each["flowId"] == CLUSTER_FLOW]
 
     def _failed_task(self) -> tuple[Document, str | None]:
         """The innermost execution that failed, and the first of its tasks that did."""
-        execution = self._found
-        if self._cluster is not None and _state(self._cluster) != SUCCESS:
-            execution = self._cluster
-        tasks = execution.get("taskRunList") or []
+        execution: Document | None = self._found
+        while execution is not None:
+            failed = execution
+            execution = next((each for each in self._started.get(failed["id"], ()) if _state(each) != SUCCESS), None)
+        tasks = failed.get("taskRunList") or []
         well = (SUCCESS, "SKIPPED", "RUNNING")
-        return execution, next((task["taskId"] for task in tasks if _state(task) not in well), None)
+        return failed, next((task["taskId"] for task in tasks if _state(task) not in well), None)
 
 
 def _start(engine: Kestra, asked: FlowRun, run_id: str) -> Document:
     deadline = time.monotonic() + UNREACHABLE_SECONDS
     while True:
         try:
-            return engine.start(NAMESPACE, asked.flow, asked.inputs, {CORRELATION: run_id})
+            return engine.start(asked.namespace, asked.flow, asked.inputs, {CORRELATION: run_id})
         except KestraUnreachable as error:
             if error.may_have_arrived or time.monotonic() > deadline:
                 raise
@@ -217,8 +248,7 @@ def show_failure(execution: Execution) -> str:
     failure = execution.failure()
     for line in failure.lines:
         output.say(f"    {line}")
-    cluster_id = execution.results().get("cluster_id")
-    on_cluster = f" on cluster {cluster_id}" if cluster_id else ""
+    on_cluster = f" on cluster {failure.cluster_id}" if failure.cluster_id else ""
     why = f": {failure.last_words}" if failure.last_words else "."
     return f"{execution.asked.doing}{on_cluster} failed: {failure.what}{why}"
 

@@ -84,9 +84,7 @@ class Kestra:
 
     def register(self, source: str) -> bool:
         """Have it know a flow by its YAML. Whether it was new, or other than the one it knew."""
-        namespace, flow = (
-            found[1] for name in ("namespace", "id") if (found := re.search(rf"^{name}: (\S+)$", source, re.M))
-        )
+        namespace, flow = _name(source)
         try:
             known = self._ask("GET", f"{API}/flows/{namespace}/{flow}", params={"source": "true"}).json()["source"]
         except KestraRefused as error:
@@ -189,6 +187,21 @@ class Kestra:
 
 def _equal(filters: Mapping[str, str]) -> dict[str, str]:
     return {f"filters[{name}][EQUALS]": value for name, value in filters.items()}
+
+
+def _name(source: str) -> tuple[str, str]:
+    """A flow's namespace and id. Raises DrydockError where they do not stand on lines of their own."""
+    found = [
+        re.search(rf"^{key}: *([\"']?)([\w.-]+)\1 *(?:#.*)?$", source, re.MULTILINE | re.ASCII)
+        for key in ("namespace", "id")
+    ]
+    namespace, flow = (each and each[2] for each in found)
+    if namespace is None or flow is None:
+        raise DrydockError(
+            f"The flow that begins with {source[:40]!r} does not name itself. Expected two lines of their own, `id: …` "
+            "and `namespace: …`."
+        )
+    return namespace, flow
 
 
 _YAML = {"Content-Type": "application/x-yaml"}

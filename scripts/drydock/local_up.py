@@ -9,6 +9,7 @@ from typing import Any
 from drydock import (
     deployment,
     docker_up,
+    flow_files,
     interrupts,
     jobs,
     lock,
@@ -56,10 +57,15 @@ def bring_up(runtime_name: str) -> None:
             _note_platform(paths, ports, runtime_name)
             furnished.append(_furnish(paths, ports))
 
+        def afterwards() -> None:
+            # Kestra's engine reads the flows' files by itself when it starts, and is told there that no schedule fires.
+            fire = runtime_name == PROCESS or settings.schedules()
+            furnished.append(flow_files.register(paths, ports, schedules=fire) > 0)
+
         if runtime_name == DOCKER:
-            started = docker_up.bring_up(paths, ports, meanwhile)
+            started = docker_up.bring_up(paths, ports, meanwhile, afterwards)
         else:
-            started = startup.bring_up(paths, services.declare(paths, ports), meanwhile)
+            started = startup.bring_up(paths, services.declare(paths, ports), meanwhile, afterwards)
     if started or any(furnished):
         output.done(f"The platform is up, {HOW[runtime_name]}, after {time.monotonic() - begun_at:.0f} s.")
     else:

@@ -59,7 +59,7 @@ def run_flow(where: Site, engine: Kestra, asked: FlowRun, run_id: str, signals: 
     try:
         execution = executions.follow(engine, asked, run_id, signals)
         if execution.state == SUCCESS and signals.first is None:
-            output.done(f"{asked.did} on cluster {execution.results()['cluster_id']} ({execution.seconds:.0f} s)")
+            output.done(f"{asked.did}{_on_clusters(execution)} ({execution.seconds:.0f} s)")
             return execution
         failure = executions.show_failure(execution) if signals.first is None else ""
     except DrydockError as error:
@@ -71,6 +71,11 @@ def run_flow(where: Site, engine: Kestra, asked: FlowRun, run_id: str, signals: 
     if signals.first is not None:
         raise Stopped(f"Stopped while {asked.doing[0].lower()}{asked.doing[1:]}. {left}", signals.first)
     raise RunFailed(f"{failure} {left} {where.where_to_look}")
+
+
+def _on_clusters(execution: Execution) -> str:
+    ids = [results["cluster_id"] for results in execution.results_of_clusters()]
+    return f" on cluster{'s' if len(ids) > 1 else ''} {', '.join(ids)}" if ids else ""
 
 
 def warn_of(where: Site, stale: Sequence[date]) -> None:

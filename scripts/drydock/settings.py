@@ -222,8 +222,9 @@ def last_runtime(default: str = PROCESS) -> str:
 
 
 def schedules() -> bool:
-    """Whether the flows' schedules fire: unless `DRYDOCK_SCHEDULES` is `off`."""
-    text = os.environ.get("DRYDOCK_SCHEDULES") or "on"
+    """Whether the flows' schedules fire: unless `DRYDOCK_SCHEDULES` is `off`, or was when the running platform was
+    started."""
+    text = os.environ.get("DRYDOCK_SCHEDULES") or ("on" if running_platform().get("schedules", True) else "off")
     if text not in ("on", "off"):
         raise SetupError(f"DRYDOCK_SCHEDULES is `{text}`, expected `on` or `off`.")
     return text == "on"

@@ -22,14 +22,17 @@ DEAD_STATES = {"FATAL", "EXITED", "STOPPED", "UNKNOWN"}
 
 
 def bring_up(
-    paths: settings.Paths, services: Sequence[Service], meanwhile: Callable[[], None] = lambda: None
+    paths: settings.Paths,
+    services: Sequence[Service],
+    meanwhile: Callable[[], None] = lambda: None,
+    afterwards: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Start what does not run, wait until everything is healthy, and return the names of what was started.
 
     `meanwhile` is called once: when FURNISHED_WAVE has been started and all waves before it are healthy. Here Terraform
-    comes in, which has to wait for AWS's delays while the Spark daemons warm up. Raises PortTaken, ServiceFailed
-    (naming the service, with the last lines of its log) or what `meanwhile` raises; then, as on Ctrl-C, what this call
-    had started has been ended.
+    comes in, which has to wait for AWS's delays while the Spark daemons warm up. `afterwards` is called when everything
+    is healthy. Raises PortTaken, ServiceFailed (naming the service, with the last lines of its log) or what these two
+    raise; then, as on Ctrl-C, what this call had started has been ended.
     """
     supervisor = Supervisor(paths)
     is_new = not supervisor.is_running()
@@ -50,6 +53,7 @@ def bring_up(
             _await_health(supervisor, paths, members)
             if new:
                 output.done(f"{_title(members)}: up and healthy")
+        afterwards()
         supervisor.record_processes()  # also what it has restarted by itself since the last time
         supervisor.forget_restarts()
     except BaseException:

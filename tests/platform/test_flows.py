@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from drydock import executions
-from drydock.executions import ENDED, NAMESPACE
+from drydock.day import NAMESPACE
+from drydock.executions import ENDED
 from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
 from drydock.settings import Paths
 from drydock.supervision import Supervisor

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from drydock import executions
-from drydock.day import processing
+from drydock.day import FlowRun, processing
 from drydock.errors import DrydockError
 from drydock.executions import Execution
 from drydock.interrupts import Signals
@@ -38,9 +38,9 @@ class ScriptedKestra:
         assert found is not None
         return found
 
-    def newest_execution(self, **filters: str) -> Document | None:
+    def executions(self, **filters: str) -> list[Document]:
         assert filters == {"triggerExecutionId": "outer"}
-        return self.cluster
+        return [self.cluster] if self.cluster is not None else []
 
     def last_log_line(self, _: str) -> Document | None:
         return self.lines[-1] if self.lines else None
@@ -160,6 +160,83 @@ def test_stale_days_are_what_the_step_told(
     assert execution.stale_days() == stale
 
 
+class KestraOfMany(ScriptedKestra):
+    """Knows of executions that others have started: `trigger` says how."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: dict[str, Document] = {}
+
+    def has(
+        self, execution_id: str, flow: str, state: str, by: str, *tasks: tuple[str, str], how: str = "flow"
+    ) -> None:
+        trigger = {"type": f"io.kestra.plugin.core.{how}", "variables": {"executionId": by}}
+        self.all[execution_id] = {**document(execution_id, flow, state, *tasks), "trigger": trigger}
+
+    def execution(self, execution_id: str) -> Document:
+        return self.parent if execution_id == "outer" else self.all[execution_id]
+
+    def executions(self, **filters: str) -> list[Document]:
+        """The newest first, and as little of them as Kestra tells in a list."""
+        by = filters["triggerExecutionId"]
+        started = [each for each in self.all.values() if each["trigger"]["variables"]["executionId"] == by]
+        return [{"id": each["id"]} for each in reversed(started)]
+
+    def outputs(self, execution_id: str) -> Document:
+        return {"cluster_id": f"j-{execution_id}"}
+
+
+@pytest.fixture
+def many() -> KestraOfMany:
+    """A flow that runs a day's flow, whose cluster has ended, and a cluster of its own, which works."""
+    many = KestraOfMany()
+    many.parent = document("outer", "month", "RUNNING", ("day", "SUCCESS"), ("sum", "RUNNING"))
+    many.has("day", "data_processing", "SUCCESS", "outer")
+    many.has("first", "emr_cluster", "SUCCESS", "day", ("wait", "SUCCESS"))
+    many.has("second", "emr_cluster", "RUNNING", "outer", ("create", "RUNNING"))
+    many.has("sweep", "sweep", "RUNNING", "outer", how="trigger.Flow")
+    return many
+
+
+@pytest.fixture
+def month(many: KestraOfMany) -> Execution:
+    found = Execution(many, FlowRun("month", "Running month", "Ran month", {}), "r1")  # type: ignore[arg-type]
+    found.look()
+    return found
+
+
+def test_all_that_it_has_started_is_its_own_and_what_its_state_has_set_off_is_not(
+    many: KestraOfMany, month: Execution
+) -> None:
+    assert month.news == "create"
+    assert [each["cluster_id"] for each in month.results_of_clusters()] == ["j-first", "j-second"]
+    assert month.results() == {"cluster_id": "j-second"}
+    many.parent = document("outer", "month", "SUCCESS")
+    month.look()
+    assert not month.has_ended
+    many.has("second", "emr_cluster", "SUCCESS", "outer")
+    month.look()
+    assert month.has_ended
+
+
+def test_a_failure_is_that_of_the_innermost_that_failed(many: KestraOfMany, month: Execution) -> None:
+    many.parent = document("outer", "month", "FAILED", ("day", "SUCCESS"), ("sum", "FAILED"))
+    many.has("second", "emr_cluster", "FAILED", "outer", ("create", "SUCCESS"), ("wait", "FAILED"))
+    many.lines = [line("wait", "the sea is rough"), line("wait", "Command failed with exit code 1")]
+    month.look()
+    failure = month.failure()
+    assert failure.what == "task `wait` of execution second (emr_cluster) is FAILED (exit code 1)"
+    assert failure.cluster_id == "j-second"
+
+
+def test_a_flow_without_a_cluster_tells_of_its_own_tasks(engine: ScriptedKestra, execution: Execution) -> None:
+    engine.parent = document("outer", "ship_logs", "RUNNING", ("ship", "RUNNING"))
+    engine.lines = [line("ship", "03:04:05 copying 2026-03-07")]
+    execution.look()
+    assert execution.news == "ship: copying 2026-03-07"
+    assert execution.results() == {}
+
+
 def test_an_engine_that_is_away_is_waited_for_and_not_for_ever(
     engine: ScriptedKestra, execution: Execution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +314,7 @@ def test_a_signal_ends_it(engine: ScriptedKestra, when: str, monkeypatch: pytest
     if when == "before it starts":
         signals.first = 2
     else:
-        monkeypatch.setattr(engine, "newest_execution", lambda **_: setattr(signals, "first", 2))
+        monkeypatch.setattr(engine, "executions", lambda **_: setattr(signals, "first", 2) or [])
     ended = executions.follow(engine, processing(DAY), "r1", signals)  # type: ignore[arg-type]
     assert (ended.state, engine.kills) == ("KILLED", 1)
 

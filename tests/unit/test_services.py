@@ -187,6 +187,15 @@ def test_schedules_can_be_switched_off(paths, monkeypatch):
         services.declare(paths, settings.Ports(offset=0))
 
 
+def test_a_platform_without_schedules_stays_without_them(paths, monkeypatch):
+    monkeypatch.setenv("DRYDOCK_HOME", str(paths.home))
+    paths.run.mkdir(parents=True)
+    (paths.run / "platform.json").write_text('{"schedules": false}')
+    assert not settings.schedules()
+    monkeypatch.setenv("DRYDOCK_SCHEDULES", "on")
+    assert settings.schedules()
+
+
 def test_the_offset_moves_every_port_and_no_two_services_share_one(paths):
     plain = services.declare(paths, settings.Ports(offset=0))
     moved = services.declare(paths, settings.Ports(offset=1000))

@@ -1,0 +1,34 @@
+"""The flows of `kestra/flows`, as Kestra gets to know them: whoever adds or changes a file calls `make local-up`.
+
+Kestra's engine reads the folder when it starts; on one that runs, and on Kestra's own server, flows come by its API.
+"""
+
+import re
+
+from drydock import executions, output, settings
+from drydock.errors import DrydockError
+
+_SCHEDULE = re.compile(r"^([ -]*)type: [\"']?io\.kestra\.plugin\.core\.trigger\.Schedule[\"']? *$", re.MULTILINE)
+
+
+def register(paths: settings.Paths, ports: settings.Ports, *, schedules: bool = True) -> int:
+    """Have Kestra know all of them, or none when it refuses one. How many were new or different.
+
+    Without `schedules` theirs are disabled. Raises DrydockError with Kestra's reason for each that it refuses.
+    """
+    sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
+    if not schedules:
+        sources = {name: without_schedules(source) for name, source in sources.items()}
+    with executions.client(paths, ports) as kestra:
+        reasons = {name: kestra.validate(source) for name, source in sources.items()}
+        if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:
+            raise DrydockError("\n".join(["Kestra refuses flows:", *refused]))
+        changed = [name for name, source in sources.items() if kestra.register(source)]
+    if changed:
+        output.done(f"Flows: {len(changed)} of {len(sources)} registered anew ({', '.join(changed)})")
+    return len(changed)
+
+
+def without_schedules(source: str) -> str:
+    """The flow with each of its schedules disabled."""
+    return _SCHEDULE.sub(lambda found: f"{found[0]}\n{' ' * len(found[1])}disabled: true", source)
