@@ -1,13 +1,13 @@
 # Drydock: a target a line. `make` alone prints this as help; each recipe calls `drydock VERB`, where the work is done.
-# DATE, ROWS, FROM, TO, FILE, SERVICE, JOB, ARGS, CONFIRM, DATA, REVISION and RUNTIME reach the verb as they were given, whatever characters they hold:
-# neither make nor the shell looks into them.
+# DATE, ROWS, FROM, TO, FLOW, INPUTS, FILE, SERVICE, JOB, ARGS, CONFIRM, DATA, REVISION and RUNTIME reach the verb as they
+# were given, whatever characters they hold: neither make nor the shell looks into them.
 
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 export DRYDOCK_HOME := $(or $(DRYDOCK_HOME),$(CURDIR)/.drydock)
 DRYDOCK := "$$DRYDOCK_HOME/envs/workspace/bin/drydock"
 QUIET := $(if $(filter setup,$(MAKECMDGOALS)),,--quiet)
 
-VARIABLES := DATE ROWS FROM TO FILE SERVICE FOLLOW JOB ARGS CONFIRM DATA REVISION RUNTIME
+VARIABLES := DATE ROWS FROM TO FLOW INPUTS FILE SERVICE FOLLOW JOB ARGS CONFIRM DATA REVISION RUNTIME
 given := $(strip $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name))))
 unknown := $(filter-out $(VARIABLES) PYTHON DRYDOCK_% MAKE%,$(given))
 $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), in capitals))
@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup doctor demo run backfill submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-status destroy-aws aws-rehearsal check test test-e2e test-full bench
+.PHONY: help setup doctor demo run backfill flow submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-flow aws-status destroy-aws aws-rehearsal check test test-e2e test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -44,6 +44,8 @@ run: setup ## Run a day on the running platform (DATE= ROWS=)
 	@$(DRYDOCK) run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
 backfill: setup ## Run every day from FROM to TO that is not there yet (FROM= TO= ROWS=)
 	@$(DRYDOCK) backfill $${FROM:+"--from=$$FROM"} $${TO:+"--to=$$TO"} $${ROWS:+"--rows=$$ROWS"}
+flow: setup ## Run a flow once on the running platform (FLOW=id DATE= INPUTS='{"rows": 1000}')
+	@$(DRYDOCK) flow $${FLOW:+"--flow=$$FLOW"} $${DATE:+"--date=$$DATE"} $${INPUTS:+"--inputs=$$INPUTS"}
 submit: setup ## Run any PySpark program on a fresh cluster of the running platform (JOB=path/to/job.py ARGS="...")
 	@$(DRYDOCK) submit $${JOB:+"--job=$$JOB"} $${ARGS:+"--args=$$ARGS"}
 summary: setup ## Read the newest run of a day back from EMR, S3, Delta and Spark's event logs, and check it (DATE=)
@@ -58,6 +60,8 @@ deploy-aws: setup ## Bring the platform into the account: plan, ask, apply, uplo
 	@$(DRYDOCK) deploy-aws $${CONFIRM:+"--confirm=$$CONFIRM"} $${REVISION:+"--revision=$$REVISION"}
 aws-run: setup ## Run a day on the deployed platform (DATE= ROWS=)
 	@$(DRYDOCK) aws-run $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+aws-flow: setup ## Run a flow once on the deployed platform (FLOW=id DATE= INPUTS=)
+	@$(DRYDOCK) aws-flow $${FLOW:+"--flow=$$FLOW"} $${DATE:+"--date=$$DATE"} $${INPUTS:+"--inputs=$$INPUTS"}
 aws-status: setup ## Show what is deployed, which clusters ran, which days there are
 	@$(DRYDOCK) aws-status
 destroy-aws: setup ## Remove the platform from the account, its data too; asks twice (CONFIRM=<account id> DATA=delete)

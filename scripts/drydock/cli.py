@@ -19,6 +19,7 @@ VERBS = (
     "demo",
     "run",
     "backfill",
+    "flow",
     "submit",
     "summary",
     "report",
@@ -30,6 +31,7 @@ VERBS = (
     "env",
     "deploy-aws",
     "aws-run",
+    "aws-flow",
     "aws-status",
     "aws-rehearsal",
     "destroy-aws",
@@ -40,7 +42,7 @@ VERBS = (
     "lock-jars",
 )
 
-ON_AWS = {"deploy-aws", "aws-run", "aws-status", "destroy-aws"}
+ON_AWS = {"deploy-aws", "aws-run", "aws-flow", "aws-status", "destroy-aws"}
 """What acts on the account that the caller's environment leads to."""
 INTERRUPTED = 130
 LOOPBACK = (settings.LOOPBACK, "localhost")

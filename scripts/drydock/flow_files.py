@@ -7,18 +7,17 @@ import re
 
 from drydock import executions, output, settings
 from drydock.errors import DrydockError
+from drydock.kestra import Kestra
 
 _SCHEDULE = re.compile(r"^([ -]*)type: [\"']?io\.kestra\.plugin\.core\.trigger\.Schedule[\"']? *$", re.MULTILINE)
 
 
-def register(paths: settings.Paths, ports: settings.Ports, *, schedules: bool = True) -> int:
+def register(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> int:
     """Have Kestra know all of them, or none when it refuses one. How many were new or different.
 
-    Without `schedules` theirs are disabled. Raises DrydockError with Kestra's reason for each that it refuses.
+    Raises DrydockError with Kestra's reason for each that it refuses.
     """
-    sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
-    if not schedules:
-        sources = {name: without_schedules(source) for name, source in sources.items()}
+    sources = _sources(paths, runtime_name)
     with executions.client(paths, ports) as kestra:
         reasons = {name: kestra.validate(source) for name, source in sources.items()}
         if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:
@@ -29,6 +28,19 @@ def register(paths: settings.Paths, ports: settings.Ports, *, schedules: bool = 
     return len(changed)
 
 
+def unregistered(kestra: Kestra, paths: settings.Paths, runtime_name: str) -> list[str]:
+    """The files of those that Kestra does not know, or knows as they were."""
+    return [name for name, source in _sources(paths, runtime_name).items() if not kestra.knows(source)]
+
+
 def without_schedules(source: str) -> str:
     """The flow with each of its schedules disabled."""
     return _SCHEDULE.sub(lambda found: f"{found[0]}\n{' ' * len(found[1])}disabled: true", source)
+
+
+def _sources(paths: settings.Paths, runtime_name: str) -> dict[str, str]:
+    """By file. Of local processes the engine itself is told whether schedules fire."""
+    sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
+    if runtime_name == settings.PROCESS or settings.schedules():
+        return sources
+    return {name: without_schedules(source) for name, source in sources.items()}

@@ -85,17 +85,18 @@ class Kestra:
     def register(self, source: str) -> bool:
         """Have it know a flow by its YAML. Whether it was new, or other than the one it knew."""
         namespace, flow = _name(source)
-        try:
-            known = self._ask("GET", f"{API}/flows/{namespace}/{flow}", params={"source": "true"}).json()["source"]
-        except KestraRefused as error:
-            if error.status != httpx.codes.NOT_FOUND:
-                raise
+        known = self._known_as(namespace, flow)
+        if known is None:
             self._ask("POST", f"{API}/flows", content=source, headers=_YAML)
-            return True
-        if known.strip() == source.strip():
+        elif known.strip() != source.strip():
+            self._ask("PUT", f"{API}/flows/{namespace}/{flow}", content=source, headers=_YAML)
+        else:
             return False
-        self._ask("PUT", f"{API}/flows/{namespace}/{flow}", content=source, headers=_YAML)
         return True
+
+    def knows(self, source: str) -> bool:
+        """Whether it knows a flow as this YAML has it."""
+        return (self._known_as(*_name(source)) or "").strip() == source.strip()
 
     def start(self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str]) -> Document:
         """A new execution."""
@@ -147,6 +148,15 @@ class Kestra:
     def triggers(self) -> list[Document]:
         """Schedules and other triggers: `flowId`, `triggerId`, `nextEvaluationDate`."""
         return self._all("/triggers/search", {})
+
+    def _known_as(self, namespace: str, flow: str) -> str | None:
+        try:
+            answer = self._ask("GET", f"{API}/flows/{namespace}/{flow}", params={"source": "true"})
+        except KestraRefused as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+            return None
+        return str(answer.json()["source"])
 
     def _create(
         self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str], *, wait: bool

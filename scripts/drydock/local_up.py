@@ -58,9 +58,7 @@ def bring_up(runtime_name: str) -> None:
             furnished.append(_furnish(paths, ports))
 
         def afterwards() -> None:
-            # Kestra's engine reads the flows' files by itself when it starts, and is told there that no schedule fires.
-            fire = runtime_name == PROCESS or settings.schedules()
-            furnished.append(flow_files.register(paths, ports, schedules=fire) > 0)
+            furnished.append(flow_files.register(paths, ports, runtime_name) > 0)
 
         if runtime_name == DOCKER:
             started = docker_up.bring_up(paths, ports, meanwhile, afterwards)

@@ -38,6 +38,8 @@ NOT_INHERITED = (
     "SERVICE",
     "FOLLOW",
     "JOB",
+    "FLOW",
+    "INPUTS",
     "CONFIRM",
     "RUNTIME",
     "COMPOSE_",

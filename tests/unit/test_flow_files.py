@@ -63,8 +63,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "monthly.yaml"
 
 
-def register(*, schedules: bool = True) -> int:
-    return flow_files.register(settings.Paths(), settings.Ports(0), schedules=schedules)
+def register(runtime: str = settings.PROCESS) -> int:
+    return flow_files.register(settings.Paths(), settings.Ports(0), runtime)
 
 
 def test_what_is_new_or_changed_is_registered_and_named(
@@ -73,6 +73,8 @@ def test_what_is_new_or_changed_is_registered_and_named(
     assert [register(), register()] == [1, 0]
     assert server.known == {"/acme.data/monthly": FLOW}
     file.write_text(FLOW + "description: another\n")
+    with flow_files.executions.client() as kestra:  # type: ignore[call-arg]
+        assert flow_files.unregistered(kestra, settings.Paths(), settings.PROCESS) == ["monthly.yaml"]
     assert register() == 1
     assert server.known["/acme.data/monthly"].endswith("another\n")
     assert capsys.readouterr().out.count("✓ Flows: 1 of 1 registered anew (monthly.yaml)\n") == 2
@@ -92,8 +94,13 @@ def test_a_flow_that_does_not_name_itself_is_said(server: Server, file: Path) ->
         register()
 
 
-def test_schedules_are_disabled_however_they_are_written(server: Server, file: Path) -> None:
-    register(schedules=False)
+def test_schedules_are_disabled_however_they_are_written(
+    server: Server, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRYDOCK_SCHEDULES", "off")
+    register()
+    assert server.known["/acme.data/monthly"] == FLOW  # the engine of local processes is told itself
+    register(settings.DOCKER)
     assert server.known["/acme.data/monthly"].splitlines()[4:] == [
         "  - id: daily",
         "    type: io.kestra.plugin.core.trigger.Schedule",

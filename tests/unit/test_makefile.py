@@ -96,6 +96,8 @@ NASTY = [
 def test_what_make_is_given_reaches_the_verb_unchanged(recorded, value):
     assert recorded("run", f"DATE={value}", f"ROWS={value}") == ["run", f"--date={value}", f"--rows={value}"]
     assert recorded("demo", f"ROWS={value}") == ["demo", f"--rows={value}"]
+    flow = ["flow", f"--flow={value}", f"--date={value}", f"--inputs={value}"]
+    assert recorded("flow", f"FLOW={value}", f"DATE={value}", f"INPUTS={value}") == flow
     assert recorded("summary", f"DATE={value}") == ["summary", f"--date={value}"]
     assert recorded("local-logs", f"SERVICE={value}") == ["local-logs", f"--service={value}"]
     assert recorded("submit", f"JOB={value}", f"ARGS={value}") == ["submit", f"--job={value}", f"--args={value}"]
