@@ -33,10 +33,16 @@ locals {
   folders = {
     application = "spark_app"
     config      = "config"
+    bundles     = "kestra"
     source      = "data_source/shipment"
     logs        = "test-emr-logs"
     audit       = "kestra"
   }
+
+  platform_config_key = "${local.folders.config}/platform.json"
+
+  # Of Kestra's host. What runs Terraform makes it: a resource would have the password in the state.
+  password_parameter = "/${var.platform}/${var.name_prefix}kestra-password"
 
   # AmazonEMRServicePolicy_v2 acts only on what bears this tag, and on clusters that do.
   emr_tags     = { "for-use-with-amazon-emr-managed-policies" = "true" }
@@ -50,7 +56,7 @@ module "network" {
   region         = var.region
   vpc_cidr       = var.vpc_cidr
   subnet_cidr    = var.subnet_cidr
-  instance_types = toset(values(var.instance_types))
+  instance_types = toset(concat(values(var.instance_types), var.kestra_host[*].instance_type))
   tags           = local.emr_tags
 }
 
@@ -65,21 +71,24 @@ module "iam" {
   folders                   = local.folders
   cluster_tags              = local.cluster_tags
   kestra_trusted_principals = var.kestra_trusted_principals
+  kestra_host               = var.kestra_host != null
+  password_parameter        = local.password_parameter
   enable_ssm                = var.enable_ssm
 }
 
 module "storage" {
   source = "./modules/storage"
 
-  partition         = local.partition
-  buckets           = local.buckets
-  folders           = local.folders
-  instance_role_arn = module.iam.instance_role_arn
-  kestra_role_arn   = module.iam.kestra_role_arn
-  force_destroy     = var.force_destroy
-  versioning        = var.versioning
-  lifecycle_rules   = var.lifecycle_rules
-  retention_days    = var.retention_days
+  partition             = local.partition
+  buckets               = local.buckets
+  folders               = local.folders
+  instance_role_arn     = module.iam.instance_role_arn
+  kestra_role_arn       = module.iam.kestra_role_arn
+  kestra_host_role_arns = module.iam.kestra_host[*].role_arn
+  force_destroy         = var.force_destroy
+  versioning            = var.versioning
+  lifecycle_rules       = var.lifecycle_rules
+  retention_days        = var.retention_days
 }
 
 module "emr" {
@@ -113,6 +122,25 @@ module "emr" {
   }
 }
 
+module "kestra_host" {
+  source = "./modules/kestra_host"
+  count  = var.kestra_host == null ? 0 : 1
+
+  name_prefix         = var.name_prefix
+  region              = var.region
+  vpc_id              = module.network.vpc_id
+  subnet_id           = module.network.subnet_id
+  instance_profile    = module.iam.kestra_host.instance_profile
+  instance_type       = var.kestra_host.instance_type
+  volume_gb           = var.kestra_host.volume_gb
+  docker              = var.docker
+  bundles_uri         = "s3://${local.buckets.input}/${local.folders.bundles}"
+  platform_config_uri = "s3://${local.buckets.input}/${local.platform_config_key}"
+  password_parameter  = local.password_parameter
+  kestra_role_arn     = module.iam.kestra_role_arn
+  tags                = { platform = var.platform }
+}
+
 module "budget" {
   source = "./modules/budget"
   count  = var.budget == null ? 0 : 1
@@ -128,7 +156,7 @@ module "budget" {
 # description of before finds the jobs of before.
 resource "aws_s3_object" "platform_config" {
   bucket       = module.storage.bucket_names.input
-  key          = "${local.folders.config}/platform.json"
+  key          = local.platform_config_key
   content      = jsonencode(module.emr.platform_config)
   content_type = "application/json"
 

@@ -23,6 +23,11 @@ output "kestra_role_arn" {
   value       = module.iam.kestra_role_arn
 }
 
+output "kestra_host" {
+  description = "The instance of Kestra's host, null without one."
+  value       = one(module.kestra_host[*].instance_id)
+}
+
 output "vpc_id" {
   description = "The VPC of the clusters."
   value       = module.network.vpc_id

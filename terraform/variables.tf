@@ -169,6 +169,44 @@ variable "idle_timeout_seconds" {
   }
 }
 
+variable "kestra_host" {
+  description = "A host for Kestra, on which schedules fire: its EC2 instance type, of x86_64, and its disk. Null: none."
+  type = object({
+    instance_type = optional(string, "t3.large")
+    volume_gb     = optional(number, 30)
+  })
+  default = null
+
+  validation {
+    condition     = var.kestra_host == null || try(can(regex("^[a-z]+[0-9]+[a-z-]*\\.[a-z0-9-]+$", var.kestra_host.instance_type)), false)
+    error_message = "kestra_host.instance_type must be an EC2 instance type, as t3.large."
+  }
+
+  validation {
+    condition     = var.kestra_host == null || !try(can(regex("^[a-z]+[0-9]+[a-z-]*g[a-z-]*\\.", var.kestra_host.instance_type)), false)
+    error_message = "kestra_host.instance_type must be of x86_64, as t3.large: a `g` after its number is for Graviton, which is arm64."
+  }
+
+  validation {
+    condition     = var.kestra_host == null || !try(can(regex("\\.(nano|micro|small|medium)$", var.kestra_host.instance_type)), false)
+    error_message = "kestra_host.instance_type must have 8 GiB of memory at least, as t3.large: Kestra takes 4 of them, its database 1."
+  }
+
+  validation {
+    condition     = var.kestra_host == null || try(var.kestra_host.volume_gb >= 30 && floor(var.kestra_host.volume_gb) == var.kestra_host.volume_gb, false)
+    error_message = "kestra_host.volume_gb must be a whole number of at least 30: images of before and after an update take 20 of them."
+  }
+}
+
+variable "docker" {
+  description = "The Docker and Compose of Kestra's host. They stand in versions.toml, and what runs Terraform passes them on."
+  type = object({
+    engine_minimum  = string
+    compose_version = string
+    compose_sha256  = string
+  })
+}
+
 variable "budget" {
   description = "What a month may cost in US dollars, and who is told by mail before it does. Null: nobody."
   type = object({

@@ -148,8 +148,8 @@ def _check_pins() -> None:
             )
 
 
-def _variables(where: Site, revision: jobs.Revision | jobs.Named) -> dict[str, str]:
-    emr = settings.versions()["emr"]
+def _variables(where: Site, revision: jobs.Revision | jobs.Named) -> dict[str, Any]:
+    emr, host = settings.versions()["emr"], settings.versions()["kestra_host"]
     return {
         "name_prefix": where.name_prefix,
         "region": where.account.region,
@@ -157,6 +157,11 @@ def _variables(where: Site, revision: jobs.Revision | jobs.Named) -> dict[str, s
         "python_version": emr["python"],
         "application_revision": revision.name,
         "wheels_revision": revision.wheels,
+        "docker": {
+            "engine_minimum": settings.versions()["docker"]["engine"],
+            "compose_version": host["compose"],
+            "compose_sha256": host["compose_sha256"],
+        },
     }
 
 

@@ -12,6 +12,16 @@ override_resource {
   values = { arn = "arn:aws:iam::123456789012:role/emr_instance_profile" }
 }
 
+override_resource {
+  target = aws_iam_role.kestra
+  values = { arn = "arn:aws:iam::123456789012:role/kestra-role" }
+}
+
+override_resource {
+  target = aws_iam_role.kestra_host
+  values = { arn = "arn:aws:iam::123456789012:role/kestra-host-role" }
+}
+
 variables {
   account_id = "123456789012"
   partition  = "aws"
@@ -26,6 +36,7 @@ variables {
   folders = {
     application = "app"
     config      = "config"
+    bundles     = "bundles"
     source      = "raw/shipment"
     logs        = "emr"
     audit       = "kestra"
@@ -34,6 +45,7 @@ variables {
     "for-use-with-amazon-emr-managed-policies" = "true"
     platform                                   = "acme"
   }
+  password_parameter = "/acme/kestra-password"
 }
 
 run "emr_passes_our_instance_role_to_ec2_and_no_other" {
@@ -272,6 +284,93 @@ run "named_principals_take_the_accounts_place" {
   assert {
     condition     = jsondecode(aws_iam_role.kestra.assume_role_policy).Statement[1].Principal.AWS == ["arn:aws:iam::123456789012:user/alice"]
     error_message = "kestra-role is trusted by others: ${aws_iam_role.kestra.assume_role_policy}"
+  }
+}
+
+run "without_being_asked_for_there_is_no_role_of_a_host" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition     = length(aws_iam_role.kestra_host) + length(aws_iam_role_policy.kestra_host) + length(aws_iam_instance_profile.kestra_host) == 0 && output.kestra_host == null
+    error_message = "There is a role that nothing takes."
+  }
+}
+
+run "kestras_host_takes_kestra_role_beside_whoever_else_may" {
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    kestra_host               = true
+    kestra_trusted_principals = ["arn:aws:iam::123456789012:user/alice"]
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role.kestra.assume_role_policy).Statement : jsonencode(statement.Principal)] == [
+      jsonencode({ Service = "ec2.amazonaws.com" }),
+      jsonencode({ AWS = ["arn:aws:iam::123456789012:user/alice"] }),
+      jsonencode({ AWS = "arn:aws:iam::123456789012:role/kestra-host-role" }),
+    ]
+    error_message = "kestra-role is trusted by others: ${aws_iam_role.kestra.assume_role_policy}"
+  }
+}
+
+run "kestras_host_reads_its_bundles_says_what_runs_and_acts_as_the_driver" {
+  module {
+    source = "./modules/iam"
+  }
+
+  variables {
+    kestra_host = true
+    name_prefix = "acme-"
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role_policy.kestra_host[0].policy).Statement) == jsonencode([
+      {
+        Sid      = "ReadBundles"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "arn:aws:s3:::acme-input/bundles/*"
+      },
+      {
+        Sid      = "SayWhatRuns"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "arn:aws:s3:::acme-input/bundles/host.json"
+      },
+      {
+        Sid      = "ActAsTheDriver"
+        Effect   = "Allow"
+        Action   = "sts:AssumeRole"
+        Resource = "arn:aws:iam::123456789012:role/kestra-role"
+      },
+      {
+        Sid         = "ReadNoOtherParameter"
+        Effect      = "Deny"
+        Action      = ["ssm:GetParameter", "ssm:GetParameters"]
+        NotResource = "arn:aws:ssm:eu-central-1:123456789012:parameter/acme/kestra-password"
+      },
+    ])
+    error_message = "The host may do something else: ${aws_iam_role_policy.kestra_host[0].policy}"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.kestra_host[0].policy_arn == "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+    error_message = "Systems Manager does not reach it."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.kestra_host[0].assume_role_policy).Statement[0].Principal == { Service = "ec2.amazonaws.com" }
+    error_message = "Somebody else than EC2 takes its role."
+  }
+
+  assert {
+    condition     = [aws_iam_role.kestra_host[0].name, aws_iam_instance_profile.kestra_host[0].name] == ["acme-kestra-host-role", "acme-kestra-host-role"]
+    error_message = "A name has no prefix."
   }
 }
 

@@ -12,6 +12,10 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+
+  mock_data "aws_ssm_parameter" {
+    defaults = { insecure_value = "ami-0123456789abcdef0" }
+  }
 }
 
 variables {
@@ -20,6 +24,11 @@ variables {
   python_version       = "3.11"
   application_revision = "0a1b2c3d4e5f"
   wheels_revision      = "wheels/a1b2c3d4e5f6"
+  docker = {
+    engine_minimum  = "25.0"
+    compose_version = "2.32.4"
+    compose_sha256  = "ed1917fb54db184192ea9d0717bcd59e3662ea79db48bff36d3475516c480a6b"
+  }
 }
 
 run "a_prefix_stands_before_every_bucket_and_role" {
@@ -183,4 +192,66 @@ run "a_budget_that_tells_no_address_is_refused" {
   }
 
   expect_failures = [var.budget]
+}
+
+run "without_being_asked_for_there_is_no_host" {
+  command = plan
+
+  assert {
+    condition     = length(module.kestra_host) == 0 && output.kestra_host == null
+    error_message = "There is a host that nobody has asked for."
+  }
+}
+
+run "a_host_is_asked_for_by_an_empty_object" {
+  command = plan
+
+  variables {
+    kestra_host = {}
+  }
+
+  assert {
+    condition     = length(module.kestra_host) == 1 && var.kestra_host.instance_type == "t3.large" && var.kestra_host.volume_gb == 30
+    error_message = "There is no host, or another one."
+  }
+}
+
+run "a_host_of_another_architecture_is_refused" {
+  command = plan
+
+  variables {
+    kestra_host = { instance_type = "m6gd.large" }
+  }
+
+  expect_failures = [var.kestra_host]
+}
+
+run "a_host_with_too_little_memory_is_refused" {
+  command = plan
+
+  variables {
+    kestra_host = { instance_type = "t3.medium" }
+  }
+
+  expect_failures = [var.kestra_host]
+}
+
+run "a_host_that_is_no_instance_type_is_refused" {
+  command = plan
+
+  variables {
+    kestra_host = { instance_type = "large" }
+  }
+
+  expect_failures = [var.kestra_host]
+}
+
+run "a_host_with_too_small_a_disk_is_refused" {
+  command = plan
+
+  variables {
+    kestra_host = { volume_gb = 8 }
+  }
+
+  expect_failures = [var.kestra_host]
 }

@@ -14,6 +14,7 @@ variables {
   folders = {
     application = "app"
     config      = "config"
+    bundles     = "bundles"
     source      = "raw/shipment"
     logs        = "emr"
     audit       = "kestra"
@@ -84,6 +85,27 @@ run "policies_name_roles_and_their_own_bucket" {
       if statement.Effect == "Allow" && can(index(statement.Action, "s3:ListBucket"))
     ] == ["emr/*"]
     error_message = "The logs can be listed outside of EMR's folder."
+  }
+}
+
+run "kestras_host_reads_bundles_and_says_what_runs" {
+  module {
+    source = "./modules/storage"
+  }
+
+  variables {
+    kestra_host_role_arns = ["arn:aws:iam::123456789012:role/kestra-host-role"]
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_s3_bucket_policy.this["input"].policy).Statement :
+      join(" ", flatten([statement.Action])) => statement.Resource if endswith(try(statement.Principal.AWS, ""), "kestra-host-role")
+      } == {
+      "s3:GetObject" = "arn:aws:s3:::acme-input/bundles/*"
+      "s3:PutObject" = "arn:aws:s3:::acme-input/bundles/host.json"
+    }
+    error_message = "The host may do something else with the input bucket."
   }
 }
 

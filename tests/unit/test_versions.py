@@ -82,6 +82,14 @@ def test_the_engine_is_built_with_what_kestra_is_built_with():
     assert compiler["ecj"] == VERSIONS["engine"]["ecj"]
 
 
+def test_the_compose_of_kestras_host_knows_what_compose_files_use():
+    minimum, on_host = (
+        [int(part) for part in VERSIONS[where]["compose"].split(".")] for where in ("docker", "kestra_host")
+    )
+    assert on_host >= minimum
+    assert re.fullmatch("[0-9a-f]{64}", VERSIONS["kestra_host"]["compose_sha256"])
+
+
 def test_localstack_is_pinned():
     assert pins("gateway.txt")["localstack-core"] == VERSIONS["gateway"]["localstack"]
 

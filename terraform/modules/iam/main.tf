@@ -3,6 +3,7 @@
 #   kestra-role           the driver: makes clusters, runs steps on its own clusters, reads their logs
 #   emr-service-role      EMR itself: makes and ends the clusters' instances
 #   emr_instance_profile  a cluster's instances: read the jobs, read and write the data, deliver logs
+#   kestra-host-role      Kestra's host, if there is one: kestra_host.tf
 #
 # Policies are written with jsonencode rather than data sources, so that tests can read them under a mocked provider.
 
@@ -146,20 +147,28 @@ resource "aws_iam_role" "kestra" {
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "KestraHost"
+    Statement = concat(
+      [
+        {
+          Sid       = "KestraHost"
+          Effect    = "Allow"
+          Action    = "sts:AssumeRole"
+          Principal = { Service = "ec2.amazonaws.com" }
+        },
+        {
+          Sid       = "TrustedPrincipals"
+          Effect    = "Allow"
+          Action    = "sts:AssumeRole"
+          Principal = { AWS = local.kestra_trusted_principals }
+        },
+      ],
+      [for role in aws_iam_role.kestra_host : {
+        Sid       = "KestraHostRole"
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
-        Principal = { Service = "ec2.amazonaws.com" }
-      },
-      {
-        Sid       = "TrustedPrincipals"
-        Effect    = "Allow"
-        Action    = "sts:AssumeRole"
-        Principal = { AWS = local.kestra_trusted_principals }
-      },
-    ]
+        Principal = { AWS = role.arn }
+      }],
+    )
   })
 }
 

@@ -19,3 +19,12 @@ output "kestra_role_arn" {
   description = "The driver's role."
   value       = aws_iam_role.kestra.arn
 }
+
+output "kestra_host" {
+  description = "The role and the instance profile of Kestra's host, ready for use; null without one."
+  value = var.kestra_host ? {
+    role_arn         = aws_iam_role.kestra_host[0].arn
+    instance_profile = aws_iam_instance_profile.kestra_host[0].name
+  } : null
+  depends_on = [aws_iam_role_policy.kestra_host, aws_iam_role_policy_attachment.kestra_host]
+}

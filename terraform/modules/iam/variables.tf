@@ -35,6 +35,7 @@ variable "folders" {
   type = object({
     application = string
     config      = string
+    bundles     = string
     source      = string
     logs        = string
     audit       = string
@@ -55,6 +56,17 @@ variable "kestra_trusted_principals" {
   description = "ARNs of who may assume kestra-role, besides EC2 instances that bear it. Empty: whoever this account lets."
   type        = set(string)
   default     = []
+}
+
+variable "kestra_host" {
+  description = "Whether there is a host for Kestra. Its role may assume kestra-role, whoever else may."
+  type        = bool
+  default     = false
+}
+
+variable "password_parameter" {
+  description = "The name of the parameter that Kestra's host reads, and no other: it begins with a slash."
+  type        = string
 }
 
 variable "enable_ssm" {

@@ -118,11 +118,14 @@ locals {
 
   # What each bucket allows, and to whom: the same as the roles' own policies say, seen from the bucket.
   grants = {
-    input = [
+    input = concat([
       { sid = "InstancesFindJobs", role = var.instance_role_arn, actions = local.find, resource = local.arns.input },
       { sid = "InstancesReadJobs", role = var.instance_role_arn, actions = local.read, resource = "${local.arns.input}/${var.folders.application}/*" },
       { sid = "KestraReadsConfiguration", role = var.kestra_role_arn, actions = local.read, resource = "${local.arns.input}/${var.folders.config}/*" },
-    ]
+      ], flatten([for arn in var.kestra_host_role_arns : [
+        { sid = "KestraHostReadsBundles", role = arn, actions = local.read, resource = "${local.arns.input}/${var.folders.bundles}/*" },
+        { sid = "KestraHostSaysWhatRuns", role = arn, actions = ["s3:PutObject"], resource = "${local.arns.input}/${var.folders.bundles}/host.json" },
+    ]]))
     source = [
       { sid = "InstancesFindData", role = var.instance_role_arn, actions = local.find, resource = local.arns.source },
       { sid = "InstancesReadData", role = var.instance_role_arn, actions = local.read, resource = "${local.arns.source}/*" },

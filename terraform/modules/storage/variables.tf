@@ -19,6 +19,7 @@ variable "folders" {
   type = object({
     application = string
     config      = string
+    bundles     = string
     source      = string
     logs        = string
     audit       = string
@@ -33,6 +34,12 @@ variable "instance_role_arn" {
 variable "kestra_role_arn" {
   description = "The driver's role."
   type        = string
+}
+
+variable "kestra_host_role_arns" {
+  description = "The role of Kestra's host; empty without one."
+  type        = list(string)
+  default     = []
 }
 
 variable "force_destroy" {
