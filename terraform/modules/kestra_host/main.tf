@@ -20,8 +20,7 @@ locals {
     PASSWORD_PARAMETER      = var.password_parameter
   }
 
-  # JSON is YAML, in which cloud-init takes its instructions.
-  user_data = "#cloud-config\n${jsonencode({
+  first_start = {
     write_files = concat(
       [{
         path        = "/etc/drydock/host.env"
@@ -43,7 +42,10 @@ locals {
       ["systemctl", "daemon-reload"],
       ["systemctl", "enable", "--now", "drydock-kestra.timer"],
     ]
-  })}"
+  }
+
+  # JSON is YAML, in which cloud-init takes its instructions.
+  user_data = "#cloud-config\n${jsonencode(local.first_start)}"
 }
 
 # --- Whom it reaches -----------------------------------------------------------------------------------------------
@@ -72,7 +74,6 @@ data "aws_ssm_parameter" "ami" {
 
 resource "aws_instance" "this" {
   # checkov:skip=CKV_AWS_88: it reaches AWS by an address of its own, which nobody can call; a NAT gateway costs as much again
-  # checkov:skip=CKV_AWS_341: the driver is in a container, which is one hop further from the credentials of its host
   ami                         = data.aws_ssm_parameter.ami.insecure_value
   instance_type               = var.instance_type
   subnet_id                   = var.subnet_id
@@ -88,7 +89,7 @@ resource "aws_instance" "this" {
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
-    http_put_response_hop_limit = 2
+    http_put_response_hop_limit = 2 # the driver is in a container, a hop further away than a process of the host
   }
 
   root_block_device {
