@@ -1,5 +1,5 @@
-"""checkov finds nothing in the configuration of AWS but what it is told, each with its reason, to leave alone; with all that
-is off unless somebody asks for it."""
+"""checkov finds nothing in the configuration of AWS, nor in what is off unless asked for, but what it is told, each with its
+reason, to leave alone."""
 
 import json
 import os
@@ -10,7 +10,6 @@ import pytest
 
 from drydock import settings, terraform
 from drydock.toolchain import environments
-
 
 ASKED_FOR = """
 kestra_host = { instance_type = "t3.large", volume_gb = 30 }
