@@ -1,5 +1,4 @@
-"""checkov finds nothing in the configuration of AWS, nor in what is off unless asked for, but what it is told, each with its
-reason, to leave alone."""
+"""What checkov finds in the configuration of AWS, with all that can be asked for, is mended or left with a reason."""
 
 import json
 import os
