@@ -84,7 +84,7 @@ class Kestra:
 
     def register(self, source: str) -> bool:
         """Have it know a flow by its YAML. Whether it was new, or other than the one it knew."""
-        namespace, flow = _name(source)
+        namespace, flow = name_of(source)
         known = self._known_as(namespace, flow)
         if known is None:
             self._ask("POST", f"{API}/flows", content=source, headers=_YAML)
@@ -96,7 +96,11 @@ class Kestra:
 
     def knows(self, source: str) -> bool:
         """Whether it knows a flow as this YAML has it."""
-        return (self._known_as(*_name(source)) or "").strip() == source.strip()
+        return (self._known_as(*name_of(source)) or "").strip() == source.strip()
+
+    def delete(self, namespace: str, flow: str) -> None:
+        """Have it know a flow no longer. Its executions stay."""
+        self._ask("DELETE", f"{API}/flows/{namespace}/{flow}")
 
     def start(self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str]) -> Document:
         """A new execution."""
@@ -199,7 +203,7 @@ def _equal(filters: Mapping[str, str]) -> dict[str, str]:
     return {f"filters[{name}][EQUALS]": value for name, value in filters.items()}
 
 
-def _name(source: str) -> tuple[str, str]:
+def name_of(source: str) -> tuple[str, str]:
     """A flow's namespace and id. Raises DrydockError where they do not stand on lines of their own."""
     found = [
         re.search(rf"^{key}: *([\"']?)([\w.-]+)\1 *(?:#.*)?$", source, re.MULTILINE | re.ASCII)
