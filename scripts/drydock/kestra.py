@@ -98,9 +98,15 @@ class Kestra:
         """Whether it knows a flow as this YAML has it."""
         return (self._known_as(*name_of(source)) or "").strip() == source.strip()
 
-    def delete(self, namespace: str, flow: str) -> None:
-        """Have it know a flow no longer. Its executions stay."""
-        self._ask("DELETE", f"{API}/flows/{namespace}/{flow}")
+    def delete(self, namespace: str, flow: str) -> bool:
+        """Have it know a flow no longer; executions of it stay. Whether it knew it."""
+        try:
+            self._ask("DELETE", f"{API}/flows/{namespace}/{flow}")
+        except KestraRefused as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def start(self, namespace: str, flow: str, inputs: Mapping[str, str], labels: Mapping[str, str]) -> Document:
         """A new execution."""
