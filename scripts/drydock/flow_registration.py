@@ -1,0 +1,61 @@
+"""`python3 -m drydock.flow_registration URL PASSWORD_FILE FOLDER NOTE`: a deployment's flows, to its host's Kestra.
+
+Kestra knows those of FOLDER afterwards, and no longer those that an earlier deployment brought and this one has not;
+what somebody has made in its pages is left alone. NOTE is a file that remembers what was brought. Exit codes: 0 it
+knows them; 1 it does not, and the last line says why.
+
+It runs in Kestra's image, of whose Python it needs what the driver needs.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from drydock import kestra
+from drydock.errors import DrydockError
+from drydock.kestra import Kestra
+
+
+def main() -> int:
+    url, password_file, folder, note = sys.argv[1:]
+    sources = {file.name: file.read_text() for file in sorted(Path(folder).glob("*.yaml"))}
+    try:
+        with kestra.client(url, Path(password_file)) as running:
+            changed, removed = bring(running, sources, Path(note))
+    except DrydockError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{len(sources)} flows, of which {changed} were new or different; {removed} removed.")
+    return 0
+
+
+def bring(running: Kestra, sources: Mapping[str, str], note: Path) -> tuple[int, int]:
+    """How many flows were new or different, and how many were removed. Raises DrydockError, before anything is changed
+    when Kestra refuses one."""
+    if reasons := refusals(running, sources):
+        raise DrydockError("\n".join(["Kestra refuses flows:", *reasons]))
+    wanted = {kestra.name_of(source) for source in sources.values()}
+    brought = {(namespace, flow) for namespace, flow in json.loads(note.read_text())} if note.exists() else set()
+    # Whoever is interrupted in between has brought some of both.
+    _write(note, brought | wanted)
+    changed = sum(running.register(source) for source in sources.values())
+    removed = sum(running.delete(namespace, flow) for namespace, flow in sorted(brought - wanted))
+    _write(note, wanted)
+    return changed, removed
+
+
+def refusals(running: Kestra, sources: Mapping[str, str]) -> list[str]:
+    """Why Kestra would refuse flows, a line for each that it would."""
+    reasons = {name: running.validate(source) for name, source in sources.items()}
+    return [f"    {name}: {reason}" for name, reason in reasons.items() if reason]
+
+
+def _write(note: Path, names: set[tuple[str, str]]) -> None:
+    draft = note.with_suffix(".draft")
+    draft.write_text(json.dumps(sorted(names)))
+    draft.replace(note)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
