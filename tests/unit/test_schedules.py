@@ -42,6 +42,7 @@ def test_that_kestra_does_not_tell_is_said_and_no_failure(
     def refuse(*_: object) -> None:
         raise DrydockError("it is asleep")
 
+    monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))
     monkeypatch.setattr(schedules.executions, "client", refuse)
     schedules.show(Paths(tmp_path), Ports(0))
     assert "Kestra's schedules cannot be told: it is asleep" in capsys.readouterr().err

@@ -22,6 +22,7 @@ def paths(tmp_path, monkeypatch):
     for name in services.INHERITED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("DRYDOCK_SCHEDULES", raising=False)
+    monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))  # no platform that runs decides anything
     monkeypatch.setenv("HOME", "/home/anna")
     monkeypatch.setenv("SSL_CERT_FILE", "/etc/ca.pem")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anna's own")
@@ -188,7 +189,6 @@ def test_schedules_can_be_switched_off(paths, monkeypatch):
 
 
 def test_a_platform_without_schedules_stays_without_them(paths, monkeypatch):
-    monkeypatch.setenv("DRYDOCK_HOME", str(paths.home))
     paths.run.mkdir(parents=True)
     (paths.run / "platform.json").write_text('{"schedules": false}')
     assert not settings.schedules()
