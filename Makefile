@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup doctor demo run backfill flow submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-flow aws-status destroy-aws aws-rehearsal check test test-e2e test-full bench
+.PHONY: help setup doctor demo run backfill flow submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-flow aws-status aws-ui destroy-aws aws-rehearsal check test test-e2e test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -64,6 +64,8 @@ aws-flow: setup ## Run a flow once on the deployed platform (FLOW=id DATE= INPUT
 	@$(DRYDOCK) aws-flow $${FLOW:+"--flow=$$FLOW"} $${DATE:+"--date=$$DATE"} $${INPUTS:+"--inputs=$$INPUTS"}
 aws-status: setup ## Show what is deployed, which clusters ran, which days there are
 	@$(DRYDOCK) aws-status
+aws-ui: setup ## Show the pages of Kestra on its host in the account, where there is one, until Ctrl-C
+	@$(DRYDOCK) aws-ui
 destroy-aws: setup ## Remove the platform from the account, its data too; asks twice (CONFIRM=<account id> DATA=delete)
 	@$(DRYDOCK) destroy-aws $${CONFIRM:+"--confirm=$$CONFIRM"} $${DATA:+"--data=$$DATA"}
 aws-rehearsal: setup ## Rehearse all of that on this machine, on an account that a second gateway plays (DATE= ROWS=)

@@ -33,6 +33,7 @@ VERBS = (
     "aws-run",
     "aws-flow",
     "aws-status",
+    "aws-ui",
     "aws-rehearsal",
     "destroy-aws",
     "check",
@@ -42,7 +43,7 @@ VERBS = (
     "lock-jars",
 )
 
-ON_AWS = {"deploy-aws", "aws-run", "aws-flow", "aws-status", "destroy-aws"}
+ON_AWS = {"deploy-aws", "aws-run", "aws-flow", "aws-status", "aws-ui", "destroy-aws"}
 """What acts on the account that the caller's environment leads to."""
 INTERRUPTED = 130
 LOOPBACK = (settings.LOOPBACK, "localhost")

@@ -112,14 +112,14 @@ def ensure(paths: settings.Paths, account_id: str = settings.ACCOUNT_ID) -> Secr
     ):
         _ensure_file(file, _new_secret)
     _ensure_file(secret_files.orchestrator_token, _new_token)
-    _ensure_file(secret_files.kestra_password, _new_kestra_password)
+    _ensure_file(secret_files.kestra_password, new_kestra_password)
     _ensure_file(paths.install_id, lambda: f"{secrets.token_hex(4)}\n")
     return secret_files
 
 
 def ensure_kestra_password(file: Path) -> None:
     """Make what opens a Kestra of its own, unless it is there."""
-    _ensure_file(file, _new_kestra_password)
+    _ensure_file(file, new_kestra_password)
 
 
 def operator_key(paths: settings.Paths) -> OperatorKey:
@@ -160,6 +160,11 @@ def access_key_id(account_id: str) -> str:
     return f"LKIA{half}{secrets.choice(parity_alphabet)}{rest}"
 
 
+def new_kestra_password() -> str:
+    """Kestra's server takes none without an upper case letter and a digit."""
+    return f"K1{_new_secret()}"
+
+
 def _new_operator_key(account_id: str) -> str:
     alphabet = string.ascii_letters + string.digits
     secret = "".join(secrets.choice(alphabet) for _ in range(SECRET_KEY_LENGTH))
@@ -174,11 +179,6 @@ def _new_token() -> str:
 
 def _new_secret() -> str:
     return f"{_new_token()}\n"
-
-
-def _new_kestra_password() -> str:
-    """Kestra's server takes none without an upper case letter and a digit."""
-    return f"K1{_new_secret()}"
 
 
 def _read(file: Path, what: str) -> str:

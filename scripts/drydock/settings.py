@@ -70,6 +70,11 @@ class Ports:
         return 18080 + self.offset
 
     @property
+    def aws_ui(self) -> int:
+        """The pages of Kestra on its host on AWS, while `aws-ui` forwards them."""
+        return 8180 + self.offset
+
+    @property
     def gateway_url(self) -> str:
         """The platform's AWS endpoint."""
         return f"http://{LOOPBACK}:{self.gateway}"

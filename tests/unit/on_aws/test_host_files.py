@@ -175,7 +175,8 @@ class TestStart:
     def started(self, host: Host) -> Host:
         host.program(
             "docker",
-            'echo "docker $*" >> "$CALLS"; env | grep ^DRYDOCK_ >> "$BUCKET/told"; [ -z "$FAILS" ] || [ "$FAILS" != "$6" ]',
+            'echo "docker $*" >> "$CALLS"; env | grep ^DRYDOCK_ >> "$BUCKET/told"\n'
+            '[ -z "$FAILS" ] || [ "$FAILS" != "$6" ]',
         )
         return host
 
