@@ -13,6 +13,16 @@ from drydock.kestra import Kestra
 from tests.engine.conftest import SAY
 from tests.engine.engine_rig import NAMESPACE
 
+BOTH = "tasks:" + "".join(
+    f"""
+  - id: {name}
+    type: io.kestra.plugin.core.flow.Subflow
+    namespace: {NAMESPACE}
+    flowId: {name}
+    wait: true
+    transmitFailed: true"""
+    for name in ("say", "fail")
+)
 NEEDS = SAY.replace("    defaults: hello\n", "")
 
 
@@ -57,6 +67,15 @@ def test_a_flow_that_fails_has_its_task_s_log_shown(
         r"No cluster of this run is alive\.",
         str(failed.value),
     )
+
+
+def test_of_flows_that_a_flow_runs_the_one_that_failed_is_told(
+    client: Kestra, where: site.Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.register(f"id: both\nnamespace: {NAMESPACE}\n{BOTH}\n")
+    with pytest.raises(RunFailed, match=r"Running both failed: task `breaks` of execution \w+ \(fail\) is FAILED"):
+        flow.run_once(where, client, "both", {})
+    assert "    it is broken\n" in capsys.readouterr().out
 
 
 def test_kestra_s_own_document_of_a_flow_tells_what_it_needs(client: Kestra, where: site.Site) -> None:
