@@ -15,7 +15,7 @@ $(if $(unknown),$(error No target takes $(unknown). Variables are $(VARIABLES), 
 literally = $(if $(filter-out undefined,$(origin $(1))),$(eval override $(1) := $$(value $(1)))$(eval export $(1)))
 $(foreach variable,$(filter-out FOLLOW,$(VARIABLES)),$(call literally,$(variable)))
 
-.PHONY: help setup doctor demo run backfill flow submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-flow aws-status aws-ui destroy-aws aws-rehearsal check test test-e2e test-full bench
+.PHONY: help setup doctor demo run backfill flow submit summary report local-up local-down local-reset local-status local-logs env deploy-aws aws-run aws-flow aws-status aws-ui destroy-aws aws-rehearsal parity aws-parity check test test-e2e test-full bench
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -70,6 +70,11 @@ destroy-aws: setup ## Remove the platform from the account, its data too; asks t
 	@$(DRYDOCK) destroy-aws $${CONFIRM:+"--confirm=$$CONFIRM"} $${DATA:+"--data=$$DATA"}
 aws-rehearsal: setup ## Rehearse all of that on this machine, on an account that a second gateway plays (DATE= ROWS=)
 	@$(DRYDOCK) aws-rehearsal $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
+
+parity: setup ## Compare the running local platform with the release, this checkout, one Spark process; look at IAM (DATE= FILE=)
+	@$(DRYDOCK) parity $${DATE:+"--date=$$DATE"} $${FILE:+"--file=$$FILE"}
+aws-parity: setup ## Compare a deployment with this checkout and with the local platform as `make parity` found it (DATE= FILE=)
+	@$(DRYDOCK) aws-parity $${DATE:+"--date=$$DATE"} $${FILE:+"--file=$$FILE"}
 
 ##@ Development
 check: setup ## Lint, formatting, types, Terraform's formatting, shell syntax

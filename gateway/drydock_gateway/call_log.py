@@ -1,4 +1,4 @@
-"""Who asked what of whom: a line in the log for each call that LocalStack has answered, in the place of LocalStack's own.
+"""Who asked what of whom: a line in the log for each call that LocalStack has answered, in place of its own.
 
     s3.GetObject /spark-job-data-input/config/platform.json => 200, arn:aws:sts::…:assumed-role/kestra-role/…
 

@@ -49,6 +49,7 @@ def aws_rehearsal(date: DateOption = "", rows: RowsOption = "") -> None:
         said = _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
         if NOTHING_TO_DO not in said:
             raise RunFailed("A second deployment, after clusters have run, has something to change: see above.")
+        _call(environment, "aws-parity", f"--date={day}")
         _call(environment, "aws-status")
         _call(environment, "destroy-aws", f"--confirm={ACCOUNT_ID}", "--data=delete")
         _require_empty(inventory.of(second), "after it was destroyed")

@@ -36,6 +36,8 @@ VERBS = (
     "aws-ui",
     "aws-rehearsal",
     "destroy-aws",
+    "parity",
+    "aws-parity",
     "check",
     "test",
     "test-e2e",
@@ -43,7 +45,7 @@ VERBS = (
     "lock-jars",
 )
 
-ON_AWS = {"deploy-aws", "aws-run", "aws-flow", "aws-status", "aws-ui", "destroy-aws"}
+ON_AWS = {"deploy-aws", "aws-run", "aws-parity", "aws-flow", "aws-status", "aws-ui", "destroy-aws"}
 """What acts on the account that the caller's environment leads to."""
 INTERRUPTED = 130
 LOOPBACK = (settings.LOOPBACK, "localhost")

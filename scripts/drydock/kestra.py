@@ -85,7 +85,7 @@ class Kestra:
     def register(self, source: str) -> bool:
         """Have it know a flow by its YAML. Whether it was new, or other than the one it knew."""
         namespace, flow = name_of(source)
-        known = self._known_as(namespace, flow)
+        known = self.source(namespace, flow)
         if known is None:
             self._ask("POST", f"{API}/flows", content=source, headers=_YAML)
         elif known.strip() != source.strip():
@@ -96,7 +96,7 @@ class Kestra:
 
     def knows(self, source: str) -> bool:
         """Whether it knows a flow as this YAML has it."""
-        return (self._known_as(*name_of(source)) or "").strip() == source.strip()
+        return (self.source(*name_of(source)) or "").strip() == source.strip()
 
     def delete(self, namespace: str, flow: str) -> bool:
         """Have it know a flow no longer; executions of it stay. Whether it knew it."""
@@ -159,7 +159,7 @@ class Kestra:
         """Schedules and other triggers: `flowId`, `triggerId`, `nextEvaluationDate`."""
         return self._all("/triggers/search", {})
 
-    def _known_as(self, namespace: str, flow: str) -> str | None:
+    def source(self, namespace: str, flow: str) -> str | None:
         try:
             answer = self._ask("GET", f"{API}/flows/{namespace}/{flow}", params={"source": "true"})
         except KestraRefused as error:

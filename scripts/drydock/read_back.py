@@ -250,10 +250,16 @@ def _history(history_url: str, path: str) -> Any:
         time.sleep(POLL_SECONDS)
 
 
+def manifest(s3: Any, uri: str) -> dict[str, Any] | None:
+    """A raw day's manifest, None when it is not there."""
+    content = _object(s3, uri)
+    return None if content is None else json.loads(content)
+
+
 def manifest_rows(s3: Any, uri: str) -> int | None:
     """The rows of a raw day by its manifest, None when it is not there."""
-    content = _object(s3, uri)
-    return None if content is None else int(json.loads(content)["rows"])
+    found = manifest(s3, uri)
+    return None if found is None else int(found["rows"])
 
 
 def rows_of_raw_days(s3: Any, source_uri: str, first: date, last: date) -> dict[date, int]:

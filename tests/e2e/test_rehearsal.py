@@ -16,11 +16,18 @@ def test_from_an_empty_account_to_an_empty_account_and_the_first_one_untouched(p
     assert rehearsal.returncode == 0, said
 
     calls = re.findall(r"^\$ make (\S+)", said, re.MULTILINE)
-    assert calls == ["deploy-aws", "aws-run", "deploy-aws", "aws-status", "destroy-aws"]
-    deployed, ran, deployed_again, status, destroyed = re.split(r"^\$ make \S+.*$", said, flags=re.MULTILINE)[1:]
-    assert all("account 210987654321, us-east-1" in part for part in (deployed, ran, deployed_again, status, destroyed))
+    assert calls == ["deploy-aws", "aws-run", "deploy-aws", "aws-parity", "aws-status", "destroy-aws"]
+    deployed, ran, deployed_again, parity, status, destroyed = re.split(r"^\$ make \S+.*$", said, flags=re.MULTILINE)[
+        1:
+    ]
+    assert all(
+        "account 210987654321, us-east-1" in part for part in (deployed, ran, deployed_again, parity, status, destroyed)
+    )
     assert "The cluster has what the release should" in deployed
     assert re.search(rf"^ *raw +{ROWS:,} *$", ran, re.MULTILINE)
+    assert "Tables: 6 same" in parity
+    assert "IAM, AWS:" in parity
+    assert "Nothing differs that is not known." in parity
     assert re.search(rf"{DAY} +{ROWS:,} rows processed", status)
     assert "Clusters: none was alive" in destroyed
     assert "Account 210987654321 is empty again, by its APIs." in destroyed

@@ -1,0 +1,1 @@
+"""What `make parity` makes of what it finds."""
