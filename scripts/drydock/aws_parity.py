@@ -8,7 +8,7 @@ from drydock import output, settings
 from drydock.day import DateOption, parse_date
 from drydock.on_aws import account, trial
 from drydock.parity import FileOption, compare, json_file, report
-from drydock.parity_of import facts
+from drydock.parity_of import facts, tables
 from drydock.parity_of.comparison import AWS, LOCAL
 
 
@@ -17,13 +17,13 @@ def aws_parity(date: DateOption = "", file: FileOption = "") -> None:
 
     Exit codes: 0 nothing differs that is not known; 1 something does, or cannot be asked; 2 wrong usage.
     """
-    day = parse_date(date) if date else None
+    asked = parse_date(date) if date else None
     target = json_file(file)
     found = account.opened(settings.Paths())
     where = found.site
     with output.stage("Asking the account"):
         told = trial.newest(where).get("told", {})
-        there = facts.gather(where, told, {}, day)
+        there = facts.gather(where, told, {}, tables.read(where, asked))
     here = facts.kept(where.paths)
     if here is None:
         output.warn("`make parity` has not been run yet, so the local platform is not compared.")

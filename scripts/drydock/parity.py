@@ -34,11 +34,12 @@ def parity(date: DateOption = "", file: FileOption = "") -> None:
 
     Exit codes: 0 nothing differs that is not known; 1 something does, or cannot be asked; 2 wrong usage.
     """
-    day = parse_date(date) if date else None
+    asked = parse_date(date) if date else None
     target = json_file(file)
     paths, ports = settings.Paths(), settings.Ports()
     require_running(paths, ports)
     where = site.local(paths, ports)
+    day = tables.read(where, asked)
     with executions.client(paths, ports) as engine:
         told = trial.run(where, engine, jobs.revision(paths, where.directory).name)
         found = facts.gather(where, told, registered(engine), day)

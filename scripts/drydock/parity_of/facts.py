@@ -7,7 +7,6 @@ that has the caller's credentials, can be held against them.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ class Facts:
     day: tables.DayHashes | None
 
 
-def gather(where: Site, told: Mapping[str, Any], flows: Mapping[str, str], day: date | None) -> Facts:
+def gather(where: Site, told: Mapping[str, Any], flows: Mapping[str, str], day: tables.DayHashes | None) -> Facts:
     """Raises DrydockError when something cannot be asked."""
     config = where.platform_config()
     deployed = str(config["application_uri"]).rpartition("/")[2]
@@ -54,7 +53,7 @@ def gather(where: Site, told: Mapping[str, Any], flows: Mapping[str, str], day: 
         flows=dict(flows),
         roles=roles_of(where),
         bucket_policies=bucket_policies_of(where),
-        day=tables.read(where, config, day),
+        day=day,
     )
 
 

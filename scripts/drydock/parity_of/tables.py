@@ -46,12 +46,12 @@ class DayHashes:
         return cls(tuple(RawDay(**each) for each in document["raw_days"]), document["hashes"])
 
 
-def read(where: Site, config: Mapping[str, Any], asked: date | None) -> DayHashes | None:
+def read(where: Site, asked: date | None) -> DayHashes | None:
     """The day that was asked for, or the newest that is as a finished run leaves it; None when there is none.
 
     Raises RunFailed when the day that was asked for is not complete.
     """
-    known = days.read(where, date.min, date.max)
+    config, known = where.platform_config(), days.read(where, date.min, date.max)
     whole = [each for each, day in known.items() if day.problem is None and day.raw is not None]
     if asked is not None and asked not in whole:
         problem = known[asked].problem if asked in known else "nothing of it is there"
