@@ -28,6 +28,11 @@ output "kestra_host" {
   value       = one(module.kestra_host[*].instance_id)
 }
 
+output "kestra_host_size" {
+  description = "What was asked for as Kestra's host, with the defaults in it; null without one."
+  value       = var.kestra_host
+}
+
 output "vpc_id" {
   description = "The VPC of the clusters."
   value       = module.network.vpc_id

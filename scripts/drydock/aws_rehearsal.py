@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from drydock import aws, interrupts, lock, output, secrets, services, settings, startup, teardown
 from drydock.day import DateOption, RowsOption, parse_date, parse_rows
@@ -18,6 +19,7 @@ from drydock.errors import RunFailed
 from drydock.on_aws import inventory
 from drydock.on_aws.inventory import Inventory
 from drydock.second_home import borrow_toolchain, free_ports
+from drydock.services import Service
 
 ACCOUNT_ID = "210987654321"
 LEFT_OUT = ("kestra", "history-server")
@@ -29,7 +31,7 @@ NOT_REHEARSED = (
     "IAM as AWS decides it: the gateway keeps policies and does not enforce them",
     "a network between real machines: security groups, routes, the endpoint for S3",
     "YARN, Amazon's builds of Spark and Delta, logs every five minutes",
-    "what is off unless a variable asks for it: the budget alarm, SSH",
+    "what is off unless a variable asks for it: Kestra's host, the budget alarm, SSH",
 )
 NOTHING_TO_DO = "Terraform: everything is as it should be"
 
@@ -43,7 +45,7 @@ def aws_rehearsal(date: DateOption = "", rows: RowsOption = "") -> None:
         environment = _environment(paths, variables)
         first = _first_account(paths)
         first_before = inventory.of(first, ITS_OWN_LOGS) if first else {}
-        _require_empty(inventory.of(second), "before anything was done")
+        _require_empty(inventory.of(second, parameters=True), "before anything was done")
         _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
         _call(environment, "aws-run", f"--date={day}", f"--rows={row_count}")
         said = _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
@@ -52,7 +54,7 @@ def aws_rehearsal(date: DateOption = "", rows: RowsOption = "") -> None:
         _call(environment, "aws-parity", f"--date={day}")
         _call(environment, "aws-status")
         _call(environment, "destroy-aws", f"--confirm={ACCOUNT_ID}", "--data=delete")
-        _require_empty(inventory.of(second), "after it was destroyed")
+        _require_empty(inventory.of(second, parameters=True), "after it was destroyed")
         output.done(f"Account {ACCOUNT_ID} is empty again, by its APIs.")
         _compare_first(first, first_before)
     output.say("Only a real account could prove:")
@@ -82,7 +84,8 @@ def second_account(paths: settings.Paths) -> Iterator[aws.LocalAccount]:
         secrets.ensure(second, ACCOUNT_ID)
         output.say(f"A second gateway plays AWS: account {ACCOUNT_ID}, at {ports.gateway_url}.")
         try:
-            startup.bring_up(second, [each for each in services.declare(second, ports) if each.name not in LEFT_OUT])
+            declared = [each for each in services.declare(second, ports) if each.name not in LEFT_OUT]
+            startup.bring_up(second, [_as_aws_has_it(each) for each in declared])
             yield aws.LocalAccount(second, ports)
         except BaseException:
             output.warn(f"What the second gateway, its EMR and its nodes said is in `{second.logs}`.")
@@ -91,6 +94,14 @@ def second_account(paths: settings.Paths) -> Iterator[aws.LocalAccount]:
             with output.stage("Ending the second gateway and its nodes"), interrupts.uninterrupted():
                 teardown.end_all(second)
         shutil.rmtree(second.home)
+
+
+def _as_aws_has_it(service: Service) -> Service:
+    """With Parameter Store, for which the local platform has no use."""
+    if service.name != "gateway":
+        return service
+    served = f"{service.environment['SERVICES']},ssm"
+    return replace(service, environment={**service.environment, "SERVICES": served})
 
 
 def _environment(paths: settings.Paths, variables: Mapping[str, str]) -> dict[str, str]:

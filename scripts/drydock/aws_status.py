@@ -8,7 +8,7 @@ from rich.table import Table
 from drydock import days, jobs, output, settings
 from drydock.errors import SetupError
 from drydock.leftovers import ALIVE_STATES
-from drydock.on_aws import account, clusters
+from drydock.on_aws import account, bundles, clusters, kestra_host
 from drydock.on_aws.account import Deployment
 from drydock.site import Site
 
@@ -28,6 +28,7 @@ def aws_status() -> None:
         output.say(f"The platform is not in {found.title}. `make deploy-aws` brings it there.")
         raise typer.Exit(NOT_DEPLOYED) from None
     _show_revisions(found, str(config["application_uri"]).rpartition("/")[2])
+    _show_host(where)
     _show_clusters(where, config["platform"])
     _show_days(where)
 
@@ -42,6 +43,24 @@ def _show_revisions(found: Deployment, deployed: str) -> None:
         output.say(f"  this checkout has {here}: `make deploy-aws` deploys it")
     if others := [each for each in there if each != deployed]:
         output.say(f"  before: {', '.join(others[:5])}; `make deploy-aws REVISION={others[0]}` goes back")
+
+
+def _show_host(where: Site) -> None:
+    host = kestra_host.find(where)
+    if host is None:
+        output.say(f"Kestra: no host, so no schedule fires; {kestra_host.HOW_TO_MAKE}")
+        return
+    if host.state != "running":
+        output.say(f"Kestra: its host {host.instance_id} ({host.instance_type}) is {host.state}: no schedule fires")
+        return
+    ping, told = kestra_host.ping_status(where, host), kestra_host.said(where)
+    output.say(f"Kestra: on {host.instance_id} ({host.instance_type}), Systems Manager says {ping}; `make aws-ui`")
+    if told.get("bundle") == bundles.current(where) and told["state"] == kestra_host.RUNS:
+        output.say(f"  it runs what is deployed, since {told['at']}")
+    elif told.get("bundle") == bundles.current(where):
+        output.warn(f"It has not been able to start what is deployed, and tries again: {' '.join(told['said'][-1:])}")
+    else:
+        output.warn(f"It does not run what is deployed yet. {kestra_host.how_to_look(host)}")
 
 
 def _show_clusters(where: Site, platform: str) -> None:

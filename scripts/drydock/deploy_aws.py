@@ -1,26 +1,48 @@
 """`make deploy-aws`: the platform in an AWS account of yours, as the caller's environment leads to one.
 
-It looks at what can be known to fail, shows what Terraform would do and what that costs, asks, does exactly that,
-uploads the jobs under their revision, validates the flows and tries a step. Whoever was interrupted calls it again.
-REVISION=… points to jobs of before.
+It looks at what can be known to fail, shows how the flows differ and has them validated, shows what Terraform would do
+and what that costs, asks, does exactly that, uploads jobs and flows under their revision, and tries a step. Whoever was
+interrupted calls it again. REVISION=… points to jobs and flows of before.
 """
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from drydock import deployment, interrupts, jobs, output, settings
-from drydock.errors import UsageError
-from drydock.on_aws import account, checks, costs, orchestrator, trial
+from drydock import deployment, flow_registration, interrupts, jobs, output, settings
+from drydock.errors import DrydockError, UsageError
+from drydock.on_aws import account, bundles, checks, costs, flow_changes, kestra_host, orchestrator, trial
 from drydock.on_aws.account import ConfirmOption, Deployment
+from drydock.on_aws.bundles import Bundle
+from drydock.on_aws.flow_changes import FlowChange
+from drydock.on_aws.kestra_host import Host
 from drydock.on_aws.plan import Plan, planner
 from drydock.preflight import finding
 from drydock.preflight.finding import Check, Status
 from drydock.site import Site
+from drydock.toolchain.stamps import replacing
 
 RevisionOption = Annotated[str, typer.Option("--revision", help="Jobs that were deployed before, to go back to.")]
+
+
+@dataclass(frozen=True)
+class Kestras:
+    """What Kestra runs: the bundle to deploy, the one that is deployed, and what becomes of the flows."""
+
+    bundle: Bundle
+    before: Bundle | None
+
+    @property
+    def changes(self) -> list[FlowChange]:
+        return flow_changes.between({} if self.before is None else self.before.flows, self.bundle.flows)
+
+    @property
+    def is_deployed(self) -> bool:
+        return self.bundle == self.before
 
 
 def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> None:
@@ -31,19 +53,29 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
     with account.held(found, "deploy-aws"), interrupts.interruptible():
         _look(checks.of(found))
         to_deploy = _revision(found.site, revision)
+        kestras = _kestras(found.site, to_deploy)
+        _show_flows(kestras)
+        _validate(found.site, kestras)
         _ensure_state_bucket(found, confirm)
+        host_before = kestra_host.find(found.site)
         with planner(found.site, to_deploy) as terraform:
             plan = terraform.plan()
             _show(plan)
-            cluster = plan.variables
-            _look(checks.of_clusters(found, cluster["instance_types"].values()))
-            output.say(str(costs.estimate(found.site.account.region, cluster["instance_types"], cluster["core_count"])))
-            if not plan.is_empty:
+            instance_types, size = plan.variables["instance_types"], plan.outputs.get("kestra_host_size")
+            _look(checks.of_clusters(found, instance_types.values()))
+            for line in costs.of(found.site.account.region, instance_types, plan.variables["core_count"], size):
+                output.say(line)
+            if not plan.is_empty or not kestras.is_deployed:
                 account.confirm(found, confirm, f"This changes {found.title}.")
+            if size is not None and kestra_host.ensure_password(found.site):
+                output.done(f"Made Kestra's password: {kestra_host.password_parameter(found.site)} in Parameter Store")
             outputs = deployment.deploy(found.site, to_deploy, lambda: terraform.carry_out(plan))
-        output.done(f"Deployed the jobs of revision {to_deploy.name}")
-        if not plan.is_empty or trial.newest(found.site).get("revision") != to_deploy.name:
-            _try(found.site, outputs["platform_config"], to_deploy.name)
+        bundles.upload(found.site, to_deploy.name, kestras.bundle)
+        name = bundles.point(found.site, to_deploy.name, kestras.bundle)
+        output.done(f"Deployed the jobs of revision {to_deploy.name}, and {len(kestras.bundle.flows)} flows with them")
+        if not plan.is_empty or not kestras.is_deployed or _tried_last(found.site) != to_deploy.name:
+            _try(found.site, outputs["platform_config"], to_deploy.name, kestras.bundle)
+        _see_to_host(found.site, host_before, outputs, name)
     output.done(f"The platform is in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
     _show_places(found, outputs)
 
@@ -76,6 +108,39 @@ def _revision(where: Site, asked: str) -> jobs.Revision | jobs.Named:
     return named
 
 
+def _kestras(where: Site, to_deploy: jobs.Revision | jobs.Named) -> Kestras:
+    """What Kestra is to run with these jobs: what the checkout has, or what went with jobs of before."""
+    before = bundles.deployed(where)
+    if isinstance(to_deploy, jobs.Revision):
+        return Kestras(bundles.of_checkout(), before)
+    if (went_with := bundles.of_revision(where, to_deploy.name)) is not None:
+        return Kestras(went_with, before)
+    output.warn(f"No flows are known that went with the jobs of {to_deploy.name}: the flows stay as they are.")
+    return Kestras(before or bundles.of_checkout(), before)
+
+
+def _show_flows(kestras: Kestras) -> None:
+    if kestras.changes:
+        output.say("Flows, against those that are deployed:")
+        for each in kestras.changes:
+            for line in each.lines():
+                output.say(f"  {line}")
+        return
+    output.done(f"Flows: {len(kestras.bundle.flows)}, as they are deployed")
+    if not kestras.is_deployed:
+        output.say("  Something else that Kestra's host runs is different: the driver, or how it is started.")
+
+
+def _validate(where: Site, kestras: Kestras) -> None:
+    """Have Kestra's engine look at flows that are not deployed yet. Raises DrydockError when it refuses one."""
+    if not kestras.changes:
+        return
+    with orchestrator.validating(where) as engine:
+        if reasons := flow_registration.refusals(engine, kestras.bundle.flows):
+            raise DrydockError("\n".join(["Kestra refuses flows:", *reasons, "Nothing was changed."]))
+    output.done(f"Flows validated: {', '.join(name.removesuffix('.yaml') for name in kestras.bundle.flows)}")
+
+
 def _ensure_state_bucket(found: Deployment, confirmed: str) -> None:
     """Ask before the first thing is made. Terraform cannot plan before there is a place for its state."""
     bucket = found.site.state_bucket
@@ -93,16 +158,46 @@ def _show(plan: Plan) -> None:
         output.say(f"  {line}")
 
 
-def _try(where: Site, config: dict[str, Any], revision: str) -> None:
-    """A step through the flows, as kestra-role."""
-    with orchestrator.opened(where, config) as engine:
-        output.done(f"Flows validated: {', '.join(sorted(flow['id'] for flow in engine.flows()))}")
+def _tried_last(where: Site) -> str | None:
+    """The revision of the jobs that was tried last."""
+    return trial.newest(where).get("revision")
+
+
+def _try(where: Site, config: dict[str, Any], revision: str, bundle: Bundle) -> None:
+    """A step through the flows that are deployed, as kestra-role."""
+    with orchestrator.opened(where, config, _unpacked(where, bundle)) as engine:
         told = trial.run(where, engine, revision)
     if others := trial.other_versions(told):
         output.warn(f"The cluster has other versions than versions.toml says of the release: {'; '.join(others)}.")
     else:
         versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
         output.done(f"The cluster has what the release should: {versions}")
+
+
+def _unpacked(where: Site, bundle: Bundle) -> Path:
+    """The folder of the bundle's flows on this machine."""
+    folder = where.directory / "flows"
+    with replacing(folder) as draft:
+        for name, source in bundle.flows.items():
+            (draft / name).write_text(source)
+    return folder
+
+
+def _see_to_host(where: Site, before: Host | None, outputs: dict[str, Any], bundle: str) -> None:
+    """Wait until Kestra's host runs the bundle, if there is one; forget the password of one that is gone."""
+    if (instance_id := outputs.get("kestra_host")) is None:  # Terraform leaves out what is null
+        if before is not None:
+            kestra_host.remove_password(where)
+            output.done("Kestra's host is gone, and its password")
+        return
+    host = kestra_host.find(where)
+    if host is None or host.state not in ("pending", "running"):
+        state = "gone" if host is None else host.state
+        output.warn(f"Kestra's host {instance_id} is {state}: it takes this up when it runs.")
+        return
+    with output.stage(f"Waiting until Kestra's host {host.instance_id} runs it") as tell:
+        kestra_host.await_bundle(where, host, bundle, tell)
+    output.done(f"Kestra runs on {host.instance_id}: `make aws-ui` shows its pages")
 
 
 def _show_places(found: Deployment, outputs: dict[str, Any]) -> None:

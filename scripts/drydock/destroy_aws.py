@@ -1,5 +1,6 @@
-"""`make destroy-aws`: leave the account as it was before. Ends the clusters, removes the data after a second word, has
-Terraform destroy what it made, and removes the bucket of its state last. Whoever was interrupted calls it again.
+"""`make destroy-aws`: leave the account as it was before. Stops Kestra's host, if there is one, ends the clusters,
+removes the data after a second word, has Terraform destroy what it made, and removes the bucket of its state last.
+Whoever was interrupted calls it again.
 """
 
 import sys
@@ -10,7 +11,7 @@ import typer
 
 from drydock import interrupts, jobs, output, settings, site
 from drydock.errors import DrydockError, UsageError
-from drydock.on_aws import account, clusters, emptying
+from drydock.on_aws import account, clusters, emptying, kestra_host
 from drydock.on_aws.account import ConfirmOption
 from drydock.on_aws.plan import planner
 from drydock.site import Site
@@ -43,10 +44,12 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
             _show_data(where, buckets)
             account.confirm(found, confirm, f"This removes the platform from {found.title}.")
             _confirm_data(where, buckets, data)
+            _stop_host(where)
             _end_clusters(where)
             _empty(where, buckets)
             if not plan.is_empty:
                 terraform.carry_out(plan)
+            kestra_host.remove_password(where)
         _remove_state(where)
     output.done(f"Nothing of the platform is left in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
 
@@ -74,6 +77,15 @@ def _confirm_data(where: Site, buckets: list[str], given: str) -> None:
         raise UsageError(f"There is data in {', '.join(full)}. `DATA={DATA_WORD}` removes it. Nothing was changed.")
     if typer.prompt(f"Their data goes for good. Type `{DATA_WORD}`", default="", show_default=False) != DATA_WORD:
         raise DrydockError("Nothing was changed.")
+
+
+def _stop_host(where: Site) -> None:
+    """Its schedules and drivers would go on making clusters, and what it writes would fill buckets again."""
+    if (host := kestra_host.find(where)) is None:
+        return
+    with output.stage(f"Stopping Kestra's host {host.instance_id}"):
+        kestra_host.stop(where, host)
+    output.done(f"Kestra's host {host.instance_id}: stopped")
 
 
 def _end_clusters(where: Site) -> None:

@@ -198,7 +198,7 @@ run "without_being_asked_for_there_is_no_host" {
   command = plan
 
   assert {
-    condition     = length(module.kestra_host) == 0 && output.kestra_host == null
+    condition     = length(module.kestra_host) == 0 && output.kestra_host == null && output.kestra_host_size == null
     error_message = "There is a host that nobody has asked for."
   }
 }
@@ -211,7 +211,7 @@ run "a_host_is_asked_for_by_an_empty_object" {
   }
 
   assert {
-    condition     = length(module.kestra_host) == 1 && var.kestra_host.instance_type == "t3.large" && var.kestra_host.volume_gb == 30
+    condition     = length(module.kestra_host) == 1 && output.kestra_host_size.instance_type == "t3.large" && output.kestra_host_size.volume_gb == 30
     error_message = "There is no host, or another one."
   }
 }

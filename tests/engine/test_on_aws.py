@@ -131,3 +131,12 @@ def test_a_flow_that_is_refused_is_told_with_its_reason(where: site.Site, tmp_pa
     with pytest.raises(ServiceFailed, match=r"broken\.yaml"), orchestrator.opened(where, CONFIG):
         pytest.fail("it came up")
     assert engines(tmp_path) == []
+
+
+def test_it_says_what_it_would_refuse_with_no_way_to_aws(where: site.Site, tmp_path: Path) -> None:
+    (tmp_path / "flows" / "broken.yaml").write_text("none of its business")
+    with orchestrator.validating(where) as engine:
+        assert engine.flows() == []
+        assert engine.validate(f"id: hangs\nnamespace: {NAMESPACE}\n{HANG}") is None
+        assert "tasks" in str(engine.validate(f"id: broken\nnamespace: {NAMESPACE}\ntasks: []\n"))
+    assert [each.name for each in tmp_path.iterdir()] == ["flows"]

@@ -13,14 +13,16 @@ from drydock.leftovers import ALIVE_STATES
 GONE = ("deleted", "terminated")
 """What is listed for a while after it is gone."""
 SERVICE_ROLES = "/aws-service-role/"
+AWSS_OWN_PARAMETERS = "/aws/"
 
 Inventory = dict[str, list[str]]
 
 
-def of(account: Account, changing: Collection[str] = ()) -> Inventory:
+def of(account: Account, changing: Collection[str] = (), *, parameters: bool = False) -> Inventory:
     """Kind → what there is of it, sorted; kinds of which there is nothing are left out. Raises ServiceFailed.
 
-    Buckets are told with what is in them, but for those of `changing`.
+    Buckets are told with what is in them, but for those of `changing`; `parameters` of an account that has Parameter
+    Store, which the local platform has not.
     """
     with account.explained("show what is in the account"):
         found = {
@@ -28,6 +30,7 @@ def of(account: Account, changing: Collection[str] = ()) -> Inventory:
             **dict(_identities(account.client("iam"))),
             **dict(_network(account.client("ec2"))),
             **dict(_clusters(account.client("emr"))),
+            **(dict(_parameters(account.client("ssm"))) if parameters else {}),
         }
     return {kind: sorted(names) for kind, names in found.items() if names}
 
@@ -84,6 +87,12 @@ def _network(ec2: Any) -> Iterator[tuple[str, list[str]]]:
     pages = ec2.get_paginator("describe_instances").paginate()
     instances = [each for page in pages for group in page["Reservations"] for each in group["Instances"]]
     yield "instances", [each["InstanceId"] for each in instances if each["State"]["Name"] not in GONE]
+
+
+def _parameters(ssm: Any) -> Iterator[tuple[str, list[str]]]:
+    pages = ssm.get_paginator("describe_parameters").paginate()
+    names = [each["Name"] for page in pages for each in page["Parameters"]]
+    yield "parameters", [each for each in names if not each.startswith(AWSS_OWN_PARAMETERS)]
 
 
 def _clusters(emr: Any) -> Iterator[tuple[str, list[str]]]:

@@ -9,12 +9,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from drydock import aws, env, kestra, log_files, output, processes, secrets, settings
+from drydock import env, kestra, log_files, output, processes, secrets, settings
 from drydock.errors import ServiceFailed
 from drydock.executions import POLL_SECONDS, STOPPING_SECONDS
 from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
@@ -30,8 +31,9 @@ PROXIES = (*env.PROXIES, "NO_PROXY", "no_proxy")
 
 
 @contextmanager
-def opened(where: Site, config: dict[str, Any]) -> Iterator[Kestra]:
-    """Kestra with the flows of this checkout, for as long as the context lasts. `config` is the platform's.
+def opened(where: Site, config: dict[str, Any], flows: Path | None = None) -> Iterator[Kestra]:
+    """Kestra with the flows of a folder, by default this checkout's, for as long as the context lasts. `config` is the
+    platform's.
 
     One at a time: the caller holds the deployment. Raises ServiceFailed when a flow is refused, or the role is.
     """
@@ -40,13 +42,27 @@ def opened(where: Site, config: dict[str, Any]) -> Iterator[Kestra]:
         each.mkdir(mode=0o700, exist_ok=True)
     with (
         served(where.account, config["roles"]["kestra_arn"], folder) as credentials,
-        _engine(where, folder, config, credentials) as engine_,
+        _engine(where, folder, flows or where.paths.flows, _drivers_aws(where, config, credentials)) as engine_,
     ):
         yield engine_
 
 
 @contextmanager
-def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Served) -> Iterator[Kestra]:
+def validating(where: Site) -> Iterator[Kestra]:
+    """Kestra with no flow and no way to AWS: for whoever only wants to know what it would say of flows.
+
+    Raises ServiceFailed when it does not come up.
+    """
+    with TemporaryDirectory(prefix="validation-", dir=where.directory) as private:
+        folder = Path(private)
+        for each in ("data", "flows"):
+            (folder / each).mkdir()
+        with _engine(where, folder, folder / "flows", {}) as engine_:
+            yield engine_
+
+
+@contextmanager
+def _engine(where: Site, folder: Path, flows: Path, drivers_aws: Mapping[str, str]) -> Iterator[Kestra]:
     password, log_file = folder / "password", folder / "engine.log"
     secrets.ensure_kestra_password(password)
     with socket.create_server((settings.LOOPBACK, 0)) as reserved:
@@ -54,12 +70,10 @@ def _engine(where: Site, folder: Path, config: dict[str, Any], credentials: Serv
     environment = {
         **_inherited(where.paths),
         **kestra_environment(where.paths, folder / "data", port, password),
+        "ENGINE_FLOWS": str(flows),
         "ENGINE_SCHEDULES": "false",
         "ENGINE_ATTACHED": "true",
-        **_drivers_aws(where.account),
-        **credentials.environment(),
-        "DRYDOCK_PLATFORM_CONFIG": where.platform_config_uri,
-        "DRYDOCK_ROLE_ARN": config["roles"]["kestra_arn"],
+        **drivers_aws,
     }
     with log_files.open_to_append(log_file) as log:
         began = log.tell()
@@ -125,10 +139,14 @@ def _inherited(paths: settings.Paths) -> dict[str, str]:
     }
 
 
-def _drivers_aws(account: aws.Account) -> dict[str, str]:
-    """Where the driver finds AWS."""
+def _drivers_aws(where: Site, config: dict[str, Any], credentials: Served) -> dict[str, str]:
+    """Where the driver finds AWS, as whom, and the platform there."""
+    account = where.account
     return {
         "AWS_REGION": account.region,
         "AWS_DEFAULT_REGION": account.region,
         **({"AWS_ENDPOINT_URL": account.endpoint_url} if account.endpoint_url else {}),
+        **credentials.environment(),
+        "DRYDOCK_PLATFORM_CONFIG": where.platform_config_uri,
+        "DRYDOCK_ROLE_ARN": config["roles"]["kestra_arn"],
     }

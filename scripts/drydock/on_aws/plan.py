@@ -23,7 +23,9 @@ class Plan:
     file: Path
     changes: list[tuple[str, str]] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
-    """Those of the configuration, with their defaults."""
+    """Those of the configuration, as they were given, or their defaults."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """Those that are known beforehand."""
 
     @property
     def is_empty(self) -> bool:
@@ -69,6 +71,7 @@ class Planner:
             )
             told = self._process.show(plan.file)
             plan.variables = {name: each.get("value") for name, each in told["variables"].items()}
+            plan.outputs = {name: each.get("value") for name, each in told["planned_values"].get("outputs", {}).items()}
         return plan
 
     def carry_out(self, plan: Plan) -> dict[str, Any]:

@@ -61,6 +61,18 @@ def test_what_it_costs_is_the_list_price_of_a_quarter_of_an_hour() -> None:
     assert "$11 a month" in str(found)
 
 
+def test_a_host_for_kestra_costs_all_month() -> None:
+    types = {"master": "m5.xlarge", "core": "m5.xlarge"}
+    [clusters] = costs.of("us-east-1", types, 2, None)
+    assert clusters.endswith("While nothing runs there is only S3 to pay.")
+    clusters, host = costs.of("us-east-1", types, 2, {"instance_type": "t3.large", "volume_gb": 30})
+    assert "only S3" not in clusters
+    assert costs.host_a_month("us-east-1", "t3.large", 30) == pytest.approx((0.0832 + 0.005) * 730 + 0.08 * 30)
+    assert host.startswith("Kestra's host, t3.large with 30 GB and an address, costs about $67 a month")
+    [_, unknown] = costs.of("us-east-1", types, 2, {"instance_type": "c7i.large", "volume_gb": 30})
+    assert "not known here" in unknown
+
+
 @pytest.mark.parametrize(("region", "core"), [("eu-central-1", "m5.xlarge"), ("us-east-1", "x1.32xlarge")])
 def test_what_is_not_known_is_not_made_up(region: str, core: str) -> None:
     assert "not known" in str(costs.estimate(region, {"master": "m5.xlarge", "core": core}, 2))
