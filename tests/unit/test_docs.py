@@ -14,6 +14,9 @@ PROGRAMS = [
     for folder in ("emr/drydock_emr", "gateway/drydock_gateway", "kestra/driver", "scripts", "spark")
     for file in sorted((settings.REPOSITORY / folder).rglob("*.py"))
 ]
+EXAMPLES = sorted(file for file in (settings.REPOSITORY / "examples").rglob("*.*") if file.suffix in (".py", ".yml"))
+YOUR_OWN_JOB = ("carrier_monthly.py", "test_carrier_monthly.py", "carrier_monthly.yaml")
+SHOWN = re.compile(r"^<!-- (examples/\S+) -->\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PICTURE = ARCHITECTURE.split("```mermaid")[1].split("```")[0]
 
 
@@ -46,8 +49,10 @@ def test_the_folders_and_modules_named_exist() -> None:
 def test_no_target_of_the_makefile_is_named_that_does_not_exist() -> None:
     makefile = (settings.REPOSITORY / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z][a-z0-9-]*):(?!=)", makefile, re.MULTILINE))
-    naming = re.compile(r"(?:`|^|\$\()make (?:-s )?([a-z][a-z0-9-]*)|make ([a-z][a-z0-9-]*) [A-Z]+=", re.MULTILINE)
-    found = ((file, match) for file in (*PAGES, *PROGRAMS) for match in naming.finditer(file.read_text()))
+    naming = re.compile(
+        r"(?:`|^|\$\(|run: )make (?:-s )?(?:-C \w+ )?([a-z][a-z0-9-]*)|make ([a-z][a-z0-9-]*) [A-Z]+=", re.MULTILINE
+    )
+    found = ((file, match) for file in (*PAGES, *PROGRAMS, *EXAMPLES) for match in naming.finditer(file.read_text()))
     named = {(str(file), match[1] or match[2]) for file, match in found}
     assert {target for _, target in named} >= {"demo", "local-up", "run"}
     assert [(file, target) for file, target in named if target not in targets] == []
@@ -58,3 +63,13 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     between_pages = [(page, link) for page, link in links if "://" not in link]
     assert between_pages
     assert [(page, link) for page, link in between_pages if not (page.parent / link).exists()] == []
+
+
+def test_files_that_a_page_shows_are_those_that_are_there() -> None:
+    shown = {(page.name, match[1]): match[2] for page in PAGES for match in SHOWN.finditer(page.read_text())}
+    assert set(shown) == {
+        *(("your-own-job.md", f"examples/your-own-job/{name}") for name in YOUR_OWN_JOB),
+        *(("ci.md", f"examples/ci/{name}") for name in ("workflow.yml", "test_orders_by_customer.py")),
+    }
+    for (_, name), text in shown.items():
+        assert text == (settings.REPOSITORY / name).read_text(), name
