@@ -8,6 +8,7 @@ interrupted calls it again. REVISION=… points to jobs and flows of before.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,16 +16,27 @@ import typer
 
 from drydock import deployment, flow_registration, interrupts, jobs, output, settings
 from drydock.errors import DrydockError, UsageError
-from drydock.on_aws import account, bundles, checks, costs, flow_changes, kestra_host, orchestrator, trial
+from drydock.on_aws import (
+    account,
+    bundles,
+    checks,
+    costs,
+    deployment_page,
+    flow_changes,
+    kestra_host,
+    orchestrator,
+    trial,
+)
 from drydock.on_aws.account import ConfirmOption, Deployment
 from drydock.on_aws.bundles import Bundle
+from drydock.on_aws.deployment_page import Deployed
 from drydock.on_aws.flow_changes import FlowChange
 from drydock.on_aws.kestra_host import Host
 from drydock.on_aws.plan import Plan, planner
 from drydock.preflight import finding
 from drydock.preflight.finding import Check, Status
 from drydock.site import Site
-from drydock.toolchain.stamps import replacing
+from drydock.toolchain.stamps import replacing, write_file
 
 RevisionOption = Annotated[str, typer.Option("--revision", help="Jobs that were deployed before, to go back to.")]
 
@@ -63,7 +75,8 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
             _show(plan)
             instance_types, size = plan.variables["instance_types"], plan.outputs.get("kestra_host_size")
             _look(checks.of_clusters(found, instance_types.values()))
-            for line in costs.of(found.site.account.region, instance_types, plan.variables["core_count"], size):
+            told_costs = list(costs.of(found.site.account.region, instance_types, plan.variables["core_count"], size))
+            for line in told_costs:
                 output.say(line)
             if not plan.is_empty or not kestras.is_deployed:
                 account.confirm(found, confirm, f"This changes {found.title}.")
@@ -76,6 +89,9 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
         if not plan.is_empty or not kestras.is_deployed or _tried_last(found.site) != to_deploy.name:
             _try(found.site, outputs["platform_config"], to_deploy.name, kestras.bundle)
         _see_to_host(found.site, host_before, outputs, name)
+        flows, changes = list(kestras.bundle.flows), kestras.changes
+        tried = trial.newest(found.site)
+        _write_page(Deployed(found, to_deploy.name, outputs, tried, told_costs, flows, changes))
     output.done(f"The platform is in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
     _show_places(found, outputs)
 
@@ -200,9 +216,18 @@ def _see_to_host(where: Site, before: Host | None, outputs: dict[str, Any], bund
     output.done(f"Kestra runs on {host.instance_id}: `make aws-ui` shows its pages")
 
 
+def _write_page(deployed: Deployed) -> None:
+    write_file(_page_file(deployed.where), deployment_page.page(deployed, datetime.now(UTC)))
+
+
+def _page_file(found: Deployment) -> Path:
+    return found.site.directory / "deployment.html"
+
+
 def _show_places(found: Deployment, outputs: dict[str, Any]) -> None:
     for what, name in outputs["buckets"].items():
         output.say(f"  {what:<16}s3://{name}")
     for what, address in found.site.pages:
         output.say(f"  {what:<16}{address}")
+    output.say(f"  {'all of it':<16}{_page_file(found).as_uri()}")
     output.say("  Next: `make aws-run DATE=…` for a day of shipments, `make aws-status`, `make destroy-aws`.")
