@@ -85,10 +85,7 @@ def chosen(flows: Sequence[Document], name: str) -> Document:
         full = ", ".join(sorted(f"`{each['namespace']}.{each['id']}`" for each in found))
         raise UsageError(f"FLOW is `{name}`, and there are {full}: say which.")
     there = ", ".join(sorted(each["id"] for each in flows)) or "none"
-    raise UsageError(
-        f"FLOW is `{name}`; Kestra knows no flow of that name. There are: {there}. One that is new in `kestra/flows` "
-        "is registered by `make local-up`."
-    )
+    raise UsageError(f"FLOW is `{name}`; Kestra knows no flow of that name. There are: {there}.")
 
 
 def check_inputs(asked: Document, given: Mapping[str, str]) -> None:
