@@ -42,9 +42,11 @@ def setting_up(paths: settings.Paths, warn: Callable[[str], None]) -> Iterator[N
 
 
 @contextmanager
-def held(file: Path, name: str, when_taken: Callable[[str], None]) -> Iterator[None]:
+def held(file: Path, name: str, when_taken: Callable[[str], None]) -> Iterator[int]:
     """Hold `file` for the block. When another process does, call `when_taken` with its name and pid; unless that
-    raises, wait for its end."""
+    raises, wait for its end.
+
+    Yields the descriptor: a process that is given it holds the file as well, for as long as it lives."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with file.open("a+") as stream:
         try:
@@ -56,4 +58,4 @@ def held(file: Path, name: str, when_taken: Callable[[str], None]) -> Iterator[N
         stream.truncate(0)
         stream.write(f"{name} (pid {os.getpid()})")
         stream.flush()
-        yield
+        yield stream.fileno()

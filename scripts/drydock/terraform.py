@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def opened(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Terraf
             environment={**_environment(where), **aws_environment},
             log=where.log,
             unlock=f"{where.aws_cli} s3 rm s3://{where.state_bucket}/{STATE_KEY}.tflock",
+            release=partial(_release_lock, where),
         )
         _ensure_state_bucket(where)
         _initialise(terraform, where)
@@ -183,6 +185,11 @@ def _ensure_state_bucket(where: Site) -> None:
             },
         )
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def _release_lock(where: Site) -> None:
+    with where.account.explained("release the lock on Terraform's state"):
+        where.account.client("s3").delete_object(Bucket=where.state_bucket, Key=f"{STATE_KEY}.tflock")
 
 
 def _initialise(terraform: Terraform, where: Site) -> None:

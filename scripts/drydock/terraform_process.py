@@ -2,18 +2,23 @@
 
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from drydock import log_files, output, processes, settings
+from drydock import lock, log_files, output, processes, settings
 from drydock.errors import SetupError
 from drydock.toolchain import network
+from drydock.toolchain.stamps import write_file
 
 # Of the caller's environment: where things are, and what the way to a registry asks for.
 INHERITED = (
@@ -21,6 +26,11 @@ INHERITED = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE"),
 )
+
+# In its folder: what it says; held by it as long as it lives; and since when a run has not been seen to end.
+SAID, ALIVE, BEGAN = "drydock.said.jsonl", "drydock.alive", "drydock.began"
+LOOK_SECONDS = 0.05
+CLOCK_TOLERANCE = timedelta(seconds=1)  # Terraform's time of a lock is told here in whole seconds
 
 Event = dict[str, Any]  # a line of `terraform -json`; its `type` says what else it has
 
@@ -72,39 +82,79 @@ def environment(paths: settings.Paths) -> dict[str, str]:
     }
 
 
+class StateLocked(SetupError):
+    """Terraform's state is locked: `who` by (`user@host`), and since when (None when it is not told)."""
+
+    def __init__(self, message: str, who: str, since: datetime | None) -> None:
+        super().__init__(message)
+        self.who, self.since = who, since
+
+
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform on one configuration. `log` gets all that it says in the last run of each command and before."""
+    """Terraform on one configuration. `log` gets all that it says in the last run of each command and before.
+
+    It writes to a file and holds a lock for as long as it lives: when its caller is killed it goes on to its end, saves
+    what it has made, and the next run waits for that.
+    """
 
     directory: Path
     environment: dict[str, str]
     log: Path
     unlock: str
     """The command that releases a lock that was left on its state."""
+    release: Callable[[], None]
+    """Does the same."""
 
     def run(self, command: str, *arguments: str, on_event: Callable[[Event], None] = lambda event: None) -> Result:
-        """Run a command that knows `-json`. Raises SetupError with Terraform's own words when it fails."""
+        """Run a command that knows `-json`. Raises SetupError with Terraform's own words when it fails.
+
+        A lock on the state that a Terraform of this folder left, because it was killed, is released.
+        """
         program = shutil.which("terraform", path=self.environment.get("PATH"))
         if program is None:
             raise SetupError(
                 "`terraform` is not on the PATH. `make setup` says which version is needed, and where from."
             )
+        whole = [program, f"-chdir={self.directory}", command, "-json", "-input=false", *arguments]
+        with lock.held(self.directory / ALIVE, "Terraform", _wait_for) as alive:
+            began = self._unfinished_since()
+            try:
+                result = self._run(whole, alive, on_event)
+            except StateLocked as locked:
+                if not _was_left_by(locked, began):
+                    raise
+                output.warn("A Terraform that was killed here has left a lock on its state: released.")
+                self.release()
+                result = self._run(whole, alive, on_event)
+            (self.directory / BEGAN).unlink()
+        return result
+
+    def _unfinished_since(self) -> datetime:
+        """When the first run began of those that have not come to an end by now, this one included."""
+        note = self.directory / BEGAN
+        if not note.is_file():
+            write_file(note, datetime.now(UTC).isoformat())
+        return datetime.fromisoformat(note.read_text())
+
+    def _run(self, command: list[str], alive: int, on_event: Callable[[Event], None]) -> Result:
         result, errors, other, is_making = Result(), [], [], False
         with (
             log_files.open_to_append(self.log) as log,
+            (self.directory / SAID).open("wb") as said,
+            (self.directory / SAID).open("rb") as saying,
             subprocess.Popen(
-                [program, f"-chdir={self.directory}", command, "-json", "-input=false", *arguments],
+                command,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=said,
                 stderr=subprocess.STDOUT,
-                text=True,
+                pass_fds=(alive,),
                 start_new_session=True,  # Ctrl-C reaches it from here alone, see _stop
             ) as process,
         ):
-            assert process.stdout is not None
             try:
-                for line in process.stdout:
+                for line in _lines(saying, process):
                     log.write(line)
                     event = _event(line)
                     if event is None:
@@ -118,12 +168,11 @@ class Terraform:
                     elif event["type"] == "outputs":
                         result.outputs = {name: value.get("value") for name, value in event["outputs"].items()}
                     on_event(event)
-                code = process.wait()
             except BaseException:
                 _stop(process, is_making)
                 raise
-        if code != 0:
-            raise SetupError(self._explain(command, code, errors, other))
+        if process.returncode != 0:
+            raise self._failure(command[2], process.returncode, errors, other)
         return result
 
     def show(self, plan: Path) -> dict[str, Any]:
@@ -135,24 +184,57 @@ class Terraform:
         told: dict[str, Any] = json.loads(ended.stdout)
         return told
 
-    def _explain(self, command: str, code: int, errors: list[dict[str, Any]], other: list[str]) -> str:
+    def _failure(self, command: str, code: int, errors: list[dict[str, Any]], other: list[str]) -> SetupError:
         for error in errors:
             if "state lock" in error["summary"]:
-                return self._explain_lock(error["detail"])
+                return self._locked(error["detail"])
         told = [_sentence(error) for error in errors] or other[-3:] or [f"it ended with code {code} and said nothing"]
         more = f" (and {len(told) - 3} more)" if len(told) > 3 else ""
-        return (
+        return SetupError(
             f"`terraform {command}` failed: {' '.join(told[:3])}{more}\n"
             f"All that it said is in `{self.log}`. What it made stays, and the same command goes on from there."
         )
 
-    def _explain_lock(self, detail: str) -> str:
+    def _locked(self, detail: str) -> StateLocked:
         known = dict(re.findall(r"^\s*(Who|Created|Operation):\s+(.+)$", detail, re.MULTILINE))
-        return (
+        return StateLocked(
             f"Terraform's state is locked by {known.get('Who', 'somebody')} since {known.get('Created', 'some time')} "
             f"({known.get('Operation', 'unknown operation')}). If another Terraform is at work, wait for it; if it was "
-            f"killed, release its lock: `{self.unlock}`"
+            f"killed, release its lock: `{self.unlock}`",
+            known.get("Who", ""),
+            _moment(known.get("Created", "")),
         )
+
+
+def _wait_for(holder: str) -> None:
+    output.warn(f"{holder}, whose caller was ended, is still at work here: waiting until it has finished.")
+
+
+def _was_left_by(locked: StateLocked, began: datetime) -> bool:
+    """Whether the lock is of a run of this folder, of which none is alive: it is this user's on this machine, and of
+    the time since a run began that has not been seen to end."""
+    myself = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+    return locked.who == myself and locked.since is not None and locked.since >= began - CLOCK_TOLERANCE
+
+
+def _moment(text: str) -> datetime | None:
+    """`2026-01-31 10:00:00.123456789 +0000 UTC`, as Terraform tells it."""
+    found = re.match(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)", text)
+    return datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00") if found else None
+
+
+def _lines(stream: BinaryIO, process: "subprocess.Popen[bytes]") -> Iterator[str]:
+    """What it writes, a line as soon as it is there, until it has ended."""
+    unfinished = b""
+    has_ended = False
+    while not has_ended:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LOOK_SECONDS)
+            has_ended = True
+        *lines, unfinished = (unfinished + stream.read()).split(b"\n")
+        yield from (f"{line.decode(errors='replace')}\n" for line in lines)
+    if unfinished:
+        yield unfinished.decode(errors="replace")
 
 
 def _event(line: str) -> Event | None:
@@ -169,7 +251,7 @@ def _sentence(diagnostic: dict[str, Any]) -> str:
     return f"{diagnostic['summary']}{where}{': ' + detail if detail else '.'}"
 
 
-def _stop(process: "subprocess.Popen[str]", is_making: bool) -> None:
+def _stop(process: "subprocess.Popen[bytes]", is_making: bool) -> None:
     """Wait until Terraform has ended, after an interrupt.
 
     While it only looks, it is asked to stop at once. While it makes something, it is let finish, which takes less than
@@ -182,7 +264,7 @@ def _stop(process: "subprocess.Popen[str]", is_making: bool) -> None:
         output.warn("Terraform is let finish what it has begun, so that its state is true. Ctrl-C again stops it now.")
     while True:
         try:
-            process.communicate()
+            process.wait()
         except KeyboardInterrupt:
             # Only once: at the second signal Terraform ends without saving its state.
             if not is_making:

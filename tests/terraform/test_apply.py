@@ -198,11 +198,11 @@ def test_a_stale_lock_is_explained(platform: Platform) -> None:
     assert f"aws s3 rm s3://spark-kestra-platform/{key}" in str(failure.value)
 
 
-def test_a_missing_job_is_named(platform: Platform) -> None:
-    job = platform.jobs_dir / "data_generator.py"
+def test_a_bootstrap_action_that_is_missing_is_named(platform: Platform) -> None:
+    job = platform.jobs_dir / "bootstrap.sh"
     job.rename(job.with_suffix(".away"))
     try:
-        with pytest.raises(SetupError, match=r"data_generator\.py"):
+        with pytest.raises(SetupError, match=r"bootstrap\.sh"):
             platform.planned()
     finally:
         job.with_suffix(".away").rename(job)

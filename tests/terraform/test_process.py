@@ -3,8 +3,14 @@ program that tells the same events."""
 
 import json
 import os
+import pwd
+import socket
+import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +18,20 @@ import pytest
 from drydock import settings, terraform_process
 from drydock.errors import SetupError
 from drydock.toolchain import network
+from tests.running import wait_for
 
 PLANNED = {"type": "change_summary", "changes": {"add": 1, "change": 0, "remove": 0, "operation": "plan"}}
 BEGUN = {"type": "apply_start", "hook": {"action": "create", "resource": {"addr": "aws_vpc.this"}}}
 READ = {"type": "apply_start", "hook": {"action": "read", "resource": {"addr": "data.aws_partition.this"}}}
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from drydock.terraform_process import Terraform
+folder = Path(sys.argv[1])
+Terraform(folder, {"PATH": str(folder / "bin")}, folder / "log", "", lambda: None).run("apply")
+"""
 
 
 def played(folder: Path, program: str) -> terraform_process.Terraform:
@@ -42,10 +58,11 @@ def played(folder: Path, program: str) -> terraform_process.Terraform:
         environment={"PATH": str(bin_dir)},
         log=folder / "logs" / "terraform.log",
         unlock="aws s3 rm s3://state/lock",
+        release=lambda: (folder / "released").touch(),
     )
 
 
-def interrupt_at(kind: str):
+def interrupt_at(kind: str) -> Callable[[terraform_process.Event], None]:
     def on_event(event: terraform_process.Event) -> None:
         if event["type"] == kind:
             raise KeyboardInterrupt
@@ -114,9 +131,77 @@ def test_silence_is_told_too(tmp_path: Path) -> None:
 
 
 def test_without_terraform_it_says_so(tmp_path: Path) -> None:
-    terraform = terraform_process.Terraform(tmp_path, {"PATH": str(tmp_path)}, tmp_path / "log", "s3://state/lock")
+    path = {"PATH": str(tmp_path)}
+    terraform = terraform_process.Terraform(tmp_path, path, tmp_path / "log", "s3://state/lock", lambda: None)
     with pytest.raises(SetupError, match="not on the PATH"):
         terraform.run("init")
+
+
+def test_a_killed_caller_s_terraform_goes_on_and_the_next_run_waits_for_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terraform = played(
+        tmp_path,
+        textwrap.dedent("""
+            first, go, finished = map(pathlib.Path, ("first", "go", "finished"))
+            if first.exists():
+                pathlib.Path("second").write_text(str(finished.exists()))
+            else:
+                first.write_text(str(caller))
+                while not go.exists(): time.sleep(0.01)
+                print("something", flush=True)
+                finished.touch()
+        """),
+    )
+    with ThreadPoolExecutor() as pool:
+        with subprocess.Popen([sys.executable, "-c", CALLER, str(tmp_path)]) as caller:
+            wait_for(lambda: (tmp_path / "first").is_file() and (tmp_path / "first").read_text(), "the first Terraform")
+            caller.kill()
+        second = pool.submit(terraform.run, "apply")
+        wait_for(lambda: "still at work here" in capsys.readouterr().err, "the second to wait")
+        assert not second.done()
+        (tmp_path / "go").touch()
+        second.result(timeout=20)
+    assert (tmp_path / "second").read_text() == "True"
+
+
+@pytest.mark.parametrize(
+    ("who", "seconds_ago", "is_ours"),
+    [
+        ("{myself}", 0, True),
+        ("{myself}", 3600, False),  # of before anything was begun here
+        ("somebody@elsewhere", 0, False),
+    ],
+)
+def test_a_lock_that_a_killed_terraform_left_is_released_and_no_other(
+    tmp_path: Path, who: str, seconds_ago: int, is_ours: bool
+) -> None:
+    myself = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+    created = datetime.now(UTC) + timedelta(seconds=1 - seconds_ago)
+    detail = (
+        f"Lock Info:\n  Who:       {who.format(myself=myself)}\n  Created:   {created:%Y-%m-%d %H:%M:%S}.5 +0000 UTC\n"
+    )
+    error = {"severity": "error", "summary": "Error acquiring the state lock", "detail": detail}
+    terraform = played(
+        tmp_path,
+        textwrap.dedent(f"""
+            if not pathlib.Path("first").exists():
+                pathlib.Path("first").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if not pathlib.Path("released").exists():
+                tell({{"type": "diagnostic", "diagnostic": {error!r}}})
+                sys.exit(1)
+        """),
+    )
+    with pytest.raises(SetupError, match="code -9"):
+        terraform.run("apply")
+    if is_ours:
+        terraform.run("apply")
+        assert (tmp_path / "released").exists()
+        return
+    with pytest.raises(terraform_process.StateLocked, match="release its lock: `aws s3 rm s3://state/lock`"):
+        terraform.run("apply")
+    assert not (tmp_path / "released").exists()
 
 
 def test_it_sees_an_allow_list_of_its_callers_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

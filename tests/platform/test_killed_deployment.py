@@ -1,0 +1,106 @@
+"""deploy-aws and destroy-aws, killed at each of their stages by `kill -9`: the next run completes what they began."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from drydock import aws, settings
+from drydock.aws_rehearsal import ACCOUNT_ID, NOTHING_TO_DO, second_account
+from drydock.on_aws import inventory
+from drydock.second_home import second_home
+from tests.platform.platform_rig import DRYDOCK, NOT_ENDED, Verb, until
+
+pytestmark = pytest.mark.full
+
+CONFIRM = f"--confirm={ACCOUNT_ID}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account that a second gateway plays, and what the verbs see of it."""
+
+    aws: aws.LocalAccount
+    environment: dict[str, str]
+
+    def start(self, *arguments: str) -> Verb:
+        process = subprocess.Popen(
+            [DRYDOCK, *arguments],
+            cwd=settings.REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return Verb(process)
+
+    def complete(self, *arguments: str) -> str:
+        """Run a verb to its end, which has to be a good one; what it said."""
+        verb = self.start(*arguments)
+        assert verb.end() == 0, verb.text
+        return verb.text
+
+    def roles(self) -> list[str]:
+        return [role["RoleName"] for role in self.aws.client("iam").list_roles()["Roles"]]
+
+    def clusters(self) -> list[str]:
+        """Those that have not ended."""
+        found = self.aws.client("emr").list_clusters(ClusterStates=NOT_ENDED)["Clusters"]
+        return [cluster["Id"] for cluster in found]
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    with second_home() as paths, second_account(paths) as second, second.environment(paths.run) as variables:
+        yield Account(second, {**os.environ, **variables, "DRYDOCK_HOME": str(paths.home)})
+
+
+def kill(verb: Verb) -> None:
+    """The verb alone, as the kernel does that lacks memory; not what it has started."""
+    assert verb.process.poll() is None, verb.text
+    verb.process.kill()
+    verb.process.wait()
+
+
+def test_a_deployment_that_is_killed_at_each_stage_is_completed_by_the_next(account: Account) -> None:
+    planning = account.start("deploy-aws", CONFIRM)
+    planning.wait_for("Terraform: comparing")
+    kill(planning)
+
+    making = account.start("deploy-aws", CONFIRM)
+    until(account.roles, "Terraform to have made the first role")
+    kill(making)
+
+    uploading = account.start("deploy-aws", CONFIRM)
+    uploading.wait_for("✓ Terraform: ")
+    assert "was ended, is still at work here" in uploading.text
+    kill(uploading)
+
+    trying = account.start("deploy-aws", CONFIRM)
+    trying.wait_for("Trying a step")
+    until(account.clusters, "the cluster on which a step is tried")
+    kill(trying)
+
+    said = account.complete("deploy-aws", CONFIRM)
+    assert "The cluster has what the release should" in said
+    assert NOTHING_TO_DO in said
+    assert account.clusters() == []
+    assert NOTHING_TO_DO in account.complete("deploy-aws", CONFIRM)
+
+
+def test_a_destruction_that_is_killed_at_each_stage_is_completed_by_the_next(account: Account) -> None:
+    emptying = account.start("destroy-aws", CONFIRM, "--data=delete")
+    emptying.wait_for("Emptying")
+    kill(emptying)
+
+    removing = account.start("destroy-aws", CONFIRM, "--data=delete")
+    until(lambda: not account.roles() or removing.process.poll() is not None, "Terraform to have removed the roles")
+    kill(removing)
+
+    said = account.complete("destroy-aws", CONFIRM, "--data=delete")
+    assert inventory.of(account.aws) == {}, said
+    assert "Nothing of the platform is in" in account.complete("destroy-aws", CONFIRM, "--data=delete")
