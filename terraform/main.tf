@@ -133,6 +133,7 @@ module "kestra_host" {
   instance_profile    = module.iam.kestra_host.instance_profile
   instance_type       = var.kestra_host.instance_type
   volume_gb           = var.kestra_host.volume_gb
+  monitoring          = var.kestra_host.monitoring
   docker              = var.docker
   bundles_uri         = "s3://${local.buckets.input}/${local.folders.bundles}"
   platform_config_uri = "s3://${local.buckets.input}/${local.platform_config_key}"

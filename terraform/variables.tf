@@ -170,10 +170,11 @@ variable "idle_timeout_seconds" {
 }
 
 variable "kestra_host" {
-  description = "A host for Kestra, on which schedules fire: its EC2 instance type, of x86_64, and its disk. Null: none."
+  description = "A host for Kestra, on which schedules fire: its EC2 instance type, of x86_64, its disk, and whether CloudWatch has its metrics each minute rather than every five. Null: none."
   type = object({
     instance_type = optional(string, "t3.large")
     volume_gb     = optional(number, 30)
+    monitoring    = optional(bool, true)
   })
   default = null
 

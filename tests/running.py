@@ -37,17 +37,21 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 30, pause: 
 
 
 @contextmanager
-def gateway(home: Path) -> Iterator[tuple[settings.Paths, settings.Ports]]:
-    """A healthy gateway at a free port, with the secrets of `home`; nothing else of the platform runs."""
+def gateway(home: Path, *besides: str) -> Iterator[tuple[settings.Paths, settings.Ports]]:
+    """A healthy gateway at a free port, with the secrets of `home`; nothing else of the platform runs.
+
+    `besides` are services of AWS's that the platform's own does not serve.
+    """
     paths, ports = settings.Paths(home), settings.Ports(offset=free_port() - settings.Ports(offset=0).gateway)
     secrets.ensure(paths)
     paths.environment("gateway").parent.symlink_to(INSTALLED.environment("gateway").parent)
     service = services.gateway(paths, ports)
     service.directory.mkdir(parents=True)
+    environment = {**service.environment, "SERVICES": ",".join([service.environment["SERVICES"], *besides])}
     log = home / "gateway.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            service.command, env=service.environment, cwd=service.directory, stdout=stream, stderr=subprocess.STDOUT
+            service.command, env=environment, cwd=service.directory, stdout=stream, stderr=subprocess.STDOUT
         )
 
     def is_healthy() -> bool:

@@ -11,7 +11,7 @@ from drydock import settings, terraform
 from drydock.toolchain import environments
 
 ASKED_FOR = """
-kestra_host = { instance_type = "t3.large", volume_gb = 30 }
+kestra_host = { instance_type = "t3.large", volume_gb = 30, monitoring = true }
 budget      = { usd_a_month = 25, email = "ops@example.com" }
 """
 

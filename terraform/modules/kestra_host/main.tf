@@ -82,7 +82,7 @@ resource "aws_instance" "this" {
   iam_instance_profile        = var.instance_profile
   user_data                   = local.user_data
   user_data_replace_on_change = true
-  monitoring                  = true
+  monitoring                  = var.monitoring
   ebs_optimized               = true
   tags                        = local.tags
 

@@ -28,6 +28,12 @@ variable "volume_gb" {
   type        = number
 }
 
+variable "monitoring" {
+  description = "Whether CloudWatch has its metrics each minute, rather than every five."
+  type        = bool
+  default     = true
+}
+
 variable "docker" {
   description = "What it runs containers with: the least Docker, and the Compose that is fetched, with the SHA-256 of its program."
   type = object({
