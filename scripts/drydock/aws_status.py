@@ -55,12 +55,12 @@ def _show_host(where: Site) -> None:
         return
     ping, told = kestra_host.ping_status(where, host), kestra_host.said(where)
     output.say(f"Kestra: on {host.instance_id} ({host.instance_type}), Systems Manager says {ping}; `make aws-ui`")
-    if told.get("bundle") == bundles.current(where) and told["state"] == kestra_host.RUNS:
-        output.say(f"  it runs what is deployed, since {told['at']}")
-    elif told.get("bundle") == bundles.current(where):
-        output.warn(f"It has not been able to start what is deployed, and tries again: {' '.join(told['said'][-1:])}")
-    else:
+    if not told or told["bundle"] != bundles.current(where):
         output.warn(f"It does not run what is deployed yet. {kestra_host.how_to_look(host)}")
+    elif told["state"] == kestra_host.RUNS:
+        output.say(f"  it runs what is deployed, since {told['at']}")
+    else:
+        output.warn(f"It has not been able to start what is deployed, and tries again: {' '.join(told['said'][-1:])}")
 
 
 def _show_clusters(where: Site, platform: str) -> None:
