@@ -23,7 +23,12 @@ def test_from_an_empty_account_to_an_empty_account_and_the_first_one_untouched(p
     assert all(
         "account 210987654321, us-east-1" in part for part in (deployed, ran, deployed_again, parity, status, destroyed)
     )
+    assert "  data_generation is new" in deployed
+    assert re.search(r"Flows validated: .*data_processing, emr_cluster", deployed)
     assert "The cluster has what the release should" in deployed
+    assert re.search(r"all of it +file://\S+/deployment\.html", deployed)
+    assert re.search(r"Flows: \d+, as they are deployed", deployed_again)
+    assert "Kestra: no host, so no schedule fires" in status
     assert re.search(rf"^ *raw +{ROWS:,} *$", ran, re.MULTILINE)
     assert "Tables: 6 same" in parity
     assert "IAM, AWS:" in parity
