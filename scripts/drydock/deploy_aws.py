@@ -152,8 +152,11 @@ def _validate(where: Site, kestras: Kestras) -> None:
     if not kestras.changes:
         return
     with orchestrator.validating(where) as engine:
-        if reasons := flow_registration.refusals(engine, kestras.bundle.flows):
-            raise DrydockError("\n".join(["Kestra refuses flows:", *reasons, "Nothing was changed."]))
+        try:
+            flow_registration.require_valid(engine, kestras.bundle.flows)
+        except DrydockError as error:
+            error.add_note("Nothing was changed.")
+            raise
     output.done(f"Flows validated: {', '.join(name.removesuffix('.yaml') for name in kestras.bundle.flows)}")
 
 

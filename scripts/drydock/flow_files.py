@@ -5,8 +5,7 @@ Kestra's engine reads the folder when it starts; on one that runs, and on Kestra
 
 import re
 
-from drydock import executions, output, settings
-from drydock.errors import DrydockError
+from drydock import executions, flow_registration, output, settings
 from drydock.kestra import Kestra
 
 _SCHEDULE = re.compile(r"^([ -]*)type: [\"']?io\.kestra\.plugin\.core\.trigger\.Schedule[\"']? *$", re.MULTILINE)
@@ -19,9 +18,7 @@ def register(paths: settings.Paths, ports: settings.Ports, runtime_name: str) ->
     """
     sources = _sources(paths, runtime_name)
     with executions.client(paths, ports) as kestra:
-        reasons = {name: kestra.validate(source) for name, source in sources.items()}
-        if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:
-            raise DrydockError("\n".join(["Kestra refuses flows:", *refused]))
+        flow_registration.require_valid(kestra, sources)
         changed = [name for name, source in sources.items() if kestra.register(source)]
     if changed:
         output.done(f"Flows: {len(changed)} of {len(sources)} registered anew ({', '.join(changed)})")

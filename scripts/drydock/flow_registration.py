@@ -33,8 +33,7 @@ def main() -> int:
 def bring(running: Kestra, sources: Mapping[str, str], note: Path) -> tuple[int, int]:
     """How many flows were new or different, and how many were removed. Raises DrydockError, before anything is changed
     when Kestra refuses one."""
-    if reasons := refusals(running, sources):
-        raise DrydockError("\n".join(["Kestra refuses flows:", *reasons]))
+    require_valid(running, sources)
     wanted = {kestra.name_of(source) for source in sources.values()}
     brought = {(namespace, flow) for namespace, flow in json.loads(note.read_text())} if note.exists() else set()
     # Whoever is interrupted in between has brought some of both.
@@ -45,10 +44,11 @@ def bring(running: Kestra, sources: Mapping[str, str], note: Path) -> tuple[int,
     return changed, removed
 
 
-def refusals(running: Kestra, sources: Mapping[str, str]) -> list[str]:
-    """Why Kestra would refuse flows, a line for each that it would."""
+def require_valid(running: Kestra, sources: Mapping[str, str]) -> None:
+    """Raises DrydockError, with Kestra's reason for each flow that it would refuse."""
     reasons = {name: running.validate(source) for name, source in sources.items()}
-    return [f"    {name}: {reason}" for name, reason in reasons.items() if reason]
+    if refused := [f"    {name}: {reason}" for name, reason in reasons.items() if reason]:
+        raise DrydockError("\n".join(["Kestra refuses flows:", *refused]))
 
 
 def _write(note: Path, names: set[tuple[str, str]]) -> None:
