@@ -90,22 +90,14 @@ def of_revision(where: Site, revision: str) -> Bundle | None:
 
 def upload(where: Site, revision: str, bundle: Bundle) -> None:
     """Store it as that of the revision. Nobody is pointed to it yet. Raises ServiceFailed."""
-    name = f"{revision}/{bundle.sha256}"
-    s3 = where.account.client("s3")
-    with where.account.explained(f"store Kestra's bundle in `{where.input_bucket}`"):
-        there = s3.list_objects_v2(Bucket=where.input_bucket, Prefix=_key(f"{name}.tar")).get("Contents", ())
-        if not there:
-            s3.put_object(Bucket=where.input_bucket, Key=_key(f"{name}.tar"), Body=bundle.content)
-        s3.put_object(Bucket=where.input_bucket, Key=_key(f"{revision}/current"), Body=f"{bundle.sha256}\n".encode())
+    _write(where, f"{revision}/{bundle.sha256}.tar", bundle.content)
+    _write(where, f"{revision}/current", f"{bundle.sha256}\n".encode())
 
 
 def point(where: Site, revision: str, bundle: Bundle) -> str:
     """Deploy it: what a host takes up from now on; its name. Raises ServiceFailed."""
     name = f"{revision}/{bundle.sha256}"
-    with where.account.explained("point to Kestra's bundle"):
-        where.account.client("s3").put_object(
-            Bucket=where.input_bucket, Key=_key("current"), Body=f"{name}\n".encode(), ContentType="text/plain"
-        )
+    _write(where, "current", f"{name}\n".encode())
     return name
 
 
@@ -146,6 +138,14 @@ def _read(where: Site, name: str) -> bytes | None:
         except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
             return None
     return content
+
+
+def _write(where: Site, name: str, content: bytes) -> None:
+    """Unless it is there already: a bucket keeps versions of what is overwritten."""
+    if _read(where, name) == content:
+        return
+    with where.account.explained(f"write `s3://{where.input_bucket}/{_key(name)}`"):
+        where.account.client("s3").put_object(Bucket=where.input_bucket, Key=_key(name), Body=content)
 
 
 def _key(name: str) -> str:

@@ -36,10 +36,6 @@ class S3:
         self.objects[Key] = Body
         self.written.append(Key)
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803
-        found = [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]
-        return {"Contents": found} if found else {}
-
 
 def site(**clients: Any) -> Any:
     """A site on AWS with these clients, by service."""
