@@ -1,5 +1,6 @@
 """What Terraform is about to do, in words, and doing exactly that."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,5 +89,5 @@ def planner(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Plann
 
 def _kind(address: str) -> str:
     """`aws_s3_bucket` of `module.storage.aws_s3_bucket.this["input"]`, as words: `s3 bucket`."""
-    parts = address.split("[")[0].split(".")
+    parts = re.sub(r"\[[^]]*\]", "", address).split(".")
     return parts[-2].removeprefix("aws_").replace("_", " ")

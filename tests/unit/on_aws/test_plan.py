@@ -25,6 +25,7 @@ def test_what_is_new_is_counted_by_kind_and_all_else_is_named() -> None:
         planned("create", 'module.storage.aws_s3_bucket.this["input"]'),
         planned("create", 'module.storage.aws_s3_bucket.this["output"]'),
         planned("create", "aws_s3_object.platform_config"),
+        planned("create", "module.kestra_host[0].aws_instance.this"),
         planned("read", "module.network.data.aws_ec2_instance_type_offerings.this"),
         planned("update", 'module.emr.aws_security_group_rule.this["a.b"]'),
         planned("delete", "module.iam.aws_iam_role.kestra"),
@@ -32,7 +33,7 @@ def test_what_is_new_is_counted_by_kind_and_all_else_is_named() -> None:
         {"type": "version", "terraform": "1.11.4"},
     )
     assert list(found.lines()) == [
-        "3 made: 2 s3 bucket, 1 s3 object",
+        "4 made: 1 instance, 2 s3 bucket, 1 s3 object",
         "1 changed: 1 security group rule",
         "1 made anew: 1 subnet",
         "1 removed: 1 iam role",
