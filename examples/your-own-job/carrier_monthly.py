@@ -70,7 +70,10 @@ def main() -> int:
 
 def first_day(month: str) -> dt.date:
     """The first day of YYYY-MM."""
-    return dt.datetime.strptime(month, "%Y-%m").date()  # noqa: DTZ007 - a month has no time zone
+    try:
+        return dt.date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"`{month}` is no month; expected YYYY-MM, such as 2026-11") from None
 
 
 if __name__ == "__main__":
