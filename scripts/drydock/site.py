@@ -63,7 +63,7 @@ class Site:
     def platform_config(self) -> dict[str, Any]:
         """The description of the platform, which Terraform has put into S3 and the driver reads.
 
-        Raises SetupError when there is none, ServiceFailed when the account does not answer.
+        Raises SetupError when there is none, ServiceFailed when the account does not answer, or refuses.
         """
         s3 = self.account.client("s3")
         with self.account.explained(f"read `{self.platform_config_uri}`"):
@@ -71,8 +71,10 @@ class Site:
                 answer = s3.get_object(Bucket=self.input_bucket, Key=PLATFORM_CONFIG_KEY)
                 config: dict[str, Any] = json.loads(answer["Body"].read())
             except ClientError as error:
+                if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchBucket"):
+                    raise
                 raise SetupError(
-                    f"`{self.platform_config_uri}` cannot be read ({error}). `make {self.verbs.deploy}` makes it."
+                    f"`{self.platform_config_uri}` is not there. `make {self.verbs.deploy}` makes it."
                 ) from error
         return config
 
