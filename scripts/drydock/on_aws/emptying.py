@@ -1,10 +1,16 @@
 """Buckets, with every version of what is in them: counted, emptied, removed. botocore's exceptions are let through."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from drydock.errors import ServiceFailed
+
 BATCH = 1000  # S3's limit for one request
+# S3 answers for each key of a request by itself: SlowDown or InternalError for some of them pass.
+ATTEMPTS = 4
+PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,10 @@ def is_empty(s3: Any, bucket: str) -> bool:
 
 
 def empty(s3: Any, bucket: str) -> int:
-    """Remove every version of every object, every delete marker and every upload under way; how many that was."""
+    """Remove every version of every object, every delete marker and every upload under way; how many that was.
+
+    Raises ServiceFailed when S3 goes on refusing an object.
+    """
     removed = 0
     batch: list[dict[str, str]] = []
     for version in _versions(s3, bucket):
@@ -60,10 +69,17 @@ def _versions(s3: Any, bucket: str) -> Iterator[dict[str, Any]]:
 
 
 def _remove(s3: Any, bucket: str, batch: list[dict[str, str]]) -> int:
-    if not batch:
-        return 0
-    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-    if errors := answer.get("Errors"):
-        first = errors[0]
-        raise RuntimeError(f"s3://{bucket}/{first['Key']} cannot be removed: {first['Message']}")
+    left = batch
+    for attempt in range(ATTEMPTS):
+        if not left:
+            break
+        time.sleep(attempt * PAUSE_SECONDS)
+        errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": left, "Quiet": True}).get("Errors", ())
+        refused = {each["Key"] for each in errors}
+        left = [each for each in left if each["Key"] in refused]
+    if left:
+        raise ServiceFailed(
+            f"S3 does not remove `{errors[0]['Key']}` of `{bucket}`: {errors[0]['Code']} ({errors[0]['Message']}). "
+            "The same command goes on from there."
+        )
     return len(batch)
