@@ -6,7 +6,7 @@ The local platform's side is what `make parity` found last; AWS's is asked of th
 
 from drydock import output, settings
 from drydock.day import DateOption, parse_date
-from drydock.on_aws import account, trial
+from drydock.on_aws import account, bundles, trial
 from drydock.parity import FileOption, compare, json_file, report
 from drydock.parity_of import facts, tables
 from drydock.parity_of.comparison import AWS, LOCAL
@@ -23,8 +23,13 @@ def aws_parity(date: DateOption = "", file: FileOption = "") -> None:
     where = found.site
     with output.stage("Asking the account"):
         told = trial.newest(where).get("told", {})
-        there = facts.gather(where, told, {}, tables.read(where, asked))
+        bundle = bundles.deployed(where)
+        flows = {name.removesuffix(".yaml"): source for name, source in bundle.flows.items()} if bundle else {}
+        there = facts.gather(where, told, flows, tables.read(where, asked))
     here = facts.kept(where.paths)
-    if here is None:
+    if here is not None and here.revision != there.revision:
+        output.warn(f"`make parity` looked at jobs of revision {here.revision}: that is not compared. It looks anew.")
+        here = None
+    elif here is None:
         output.warn("`make parity` has not been run yet, so the local platform is not compared.")
     report(compare(where, {**({LOCAL: here} if here else {}), AWS: there}), target)

@@ -7,7 +7,6 @@ from rich.table import Table
 
 from drydock import days, jobs, output, settings
 from drydock.errors import SetupError
-from drydock.leftovers import ALIVE_STATES
 from drydock.on_aws import account, bundles, clusters, kestra_host
 from drydock.on_aws.account import Deployment
 from drydock.site import Site
@@ -29,7 +28,7 @@ def aws_status() -> None:
         raise typer.Exit(NOT_DEPLOYED) from None
     _show_revisions(found, str(config["application_uri"]).rpartition("/")[2])
     _show_host(where)
-    _show_clusters(where, config["platform"])
+    _show_clusters(where)
     _show_days(where)
 
 
@@ -63,20 +62,24 @@ def _show_host(where: Site) -> None:
         output.warn(f"It has not been able to start what is deployed, and tries again: {' '.join(told['said'][-1:])}")
 
 
-def _show_clusters(where: Site, platform: str) -> None:
-    found = clusters.recent(where, platform, CLUSTER_DAYS)
+def _show_clusters(where: Site) -> None:
+    """Those that are alive always, however old they are."""
+    found = clusters.recent(where, CLUSTER_DAYS)
     if not found:
-        output.say(f"Clusters: none in the last {CLUSTER_DAYS} days")
+        output.say(f"Clusters: none is alive, none in the last {CLUSTER_DAYS} days")
         return
-    table = Table(title=f"Clusters of the last {CLUSTER_DAYS} days", title_justify="left", box=None, pad_edge=False)
+    title = f"Clusters that are alive, or of the last {CLUSTER_DAYS} days"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for header in ("id", "name", "state", "begun (UTC)", "lived"):
         table.add_column(header, no_wrap=True)
-    for each in found[:SHOWN_CLUSTERS]:
+    shown = [each for place, each in enumerate(found) if each.is_alive or place < SHOWN_CLUSTERS]
+    for each in shown:
         lived = ((each.ended_at or datetime.now(UTC)) - each.created_at).total_seconds()
         begun = each.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-        table.add_row(each.id, each.name, each.state, begun, output.duration(lived))
+        name = each.name.removeprefix(f"{where.platform}-")
+        table.add_row(each.id, name, each.state, begun, output.duration(lived))
     output.show(table)
-    if alive := [each.id for each in found if each.state in ALIVE_STATES]:
+    if alive := [each.id for each in found if each.is_alive]:
         output.warn(f"Alive, and paid for: {', '.join(alive)}.")
 
 

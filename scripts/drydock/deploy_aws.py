@@ -80,13 +80,14 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
                 output.say(line)
             if not plan.is_empty or not kestras.is_deployed:
                 account.confirm(found, confirm, f"This changes {found.title}.")
+                trial.forget(found.site)  # whatever happens now, the next deployment tries what it finds
             if size is not None and kestra_host.ensure_password(found.site):
                 output.done(f"Made Kestra's password: {kestra_host.password_parameter(found.site)} in Parameter Store")
             outputs = deployment.deploy(found.site, to_deploy, lambda: terraform.carry_out(plan))
         bundles.upload(found.site, to_deploy.name, kestras.bundle)
         name = bundles.point(found.site, to_deploy.name, kestras.bundle)
         output.done(f"Deployed the jobs of revision {to_deploy.name}, and {len(kestras.bundle.flows)} flows with them")
-        if not plan.is_empty or not kestras.is_deployed or _tried_last(found.site) != to_deploy.name:
+        if not trial.newest(found.site):
             _try(found.site, outputs["platform_config"], to_deploy.name, kestras.bundle)
         _see_to_host(found.site, host_before, outputs, name)
         flows, changes = list(kestras.bundle.flows), kestras.changes
@@ -175,11 +176,6 @@ def _show(plan: Plan) -> None:
     output.say("Terraform's plan:")
     for line in plan.lines():
         output.say(f"  {line}")
-
-
-def _tried_last(where: Site) -> str | None:
-    """The revision of the jobs that was tried last."""
-    return trial.newest(where).get("revision")
 
 
 def _try(where: Site, config: dict[str, Any], revision: str, bundle: Bundle) -> None:

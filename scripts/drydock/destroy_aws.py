@@ -17,7 +17,6 @@ from drydock.on_aws.plan import planner
 from drydock.site import Site
 
 DATA_WORD = "delete"
-PLATFORM = "drydock"  # as in terraform/variables.tf, where the description is gone already
 
 DataOption = Annotated[
     str, typer.Option("--data", metavar=DATA_WORD, help=f"`{DATA_WORD}`: the data as well, unasked.")
@@ -90,7 +89,7 @@ def _stop_host(where: Site) -> None:
 
 def _end_clusters(where: Site) -> None:
     with output.stage("Ending the platform's clusters") as tell:
-        ended = clusters.end(where, PLATFORM, tell)
+        ended = clusters.end(where, tell)
     output.done(f"Clusters: {f'ended {len(ended)}' if ended else 'none was alive'}")
 
 

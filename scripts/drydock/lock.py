@@ -55,7 +55,11 @@ def held(file: Path, name: str, when_taken: Callable[[str], None]) -> Iterator[i
             stream.seek(0)
             when_taken(stream.read().strip() or "Another command")
             fcntl.flock(stream, fcntl.LOCK_EX)
-        stream.truncate(0)
-        stream.write(f"{name} (pid {os.getpid()})")
-        stream.flush()
+        note_holder(stream.fileno(), name, os.getpid())
         yield stream.fileno()
+
+
+def note_holder(held_file: int, name: str, pid: int) -> None:
+    """Have a held file name its holder: another process that was given the descriptor, for instance."""
+    os.ftruncate(held_file, 0)
+    os.write(held_file, f"{name} (pid {pid})".encode())

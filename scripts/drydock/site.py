@@ -15,6 +15,7 @@ from drydock import aws, settings
 from drydock.errors import SetupError
 
 LOCAL, AWS = "local", "aws"  # profiles, as in terraform/profiles
+LOCAL_PLATFORM = "drydock"
 STATE_BUCKET = "spark-kestra-platform"  # of this and the next, on AWS with a prefix before it
 INPUT_BUCKET = "spark-job-data-input"
 BUCKETS = (
@@ -47,6 +48,12 @@ class Site:
     verbs: "Verbs"
     aws_cli: str
     """How `aws` is called for the account to be found: before its own arguments."""
+
+    @property
+    def platform(self) -> str:
+        """The value of the tag `platform`, with which clusters' names begin: what tells deployments in one account
+        apart. As in terraform/main.tf."""
+        return self.name_prefix.removesuffix("-") or LOCAL_PLATFORM
 
     @property
     def state_bucket(self) -> str:

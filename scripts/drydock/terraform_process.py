@@ -8,12 +8,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import psutil
 
 from drydock import lock, log_files, output, processes, settings
 from drydock.errors import SetupError
@@ -82,12 +85,32 @@ def environment(paths: settings.Paths) -> dict[str, str]:
     }
 
 
+class TerraformKilled(SetupError):
+    """It was ended by a signal, so what it has made may be more than its state tells."""
+
+
 class StateLocked(SetupError):
     """Terraform's state is locked: `who` by (`user@host`), and since when (None when it is not told)."""
 
     def __init__(self, message: str, who: str, since: datetime | None) -> None:
         super().__init__(message)
         self.who, self.since = who, since
+
+
+@dataclass(frozen=True)
+class KilledRun:
+    """A run that nobody has seen the end of, and that is over."""
+
+    began: datetime
+    last_said: datetime
+
+    def left(self, locked: StateLocked) -> bool:
+        """Whether the lock is that run's: this user's on this machine, and taken while that run was alive. As long as
+        it held the lock, nobody else could take one."""
+        myself = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+        if locked.who != myself or locked.since is None:
+            return False
+        return self.began - CLOCK_TOLERANCE <= locked.since <= self.last_said
 
 
 @dataclass(frozen=True)
@@ -117,25 +140,42 @@ class Terraform:
                 "`terraform` is not on the PATH. `make setup` says which version is needed, and where from."
             )
         whole = [program, f"-chdir={self.directory}", command, "-json", "-input=false", *arguments]
-        with lock.held(self.directory / ALIVE, "Terraform", _wait_for) as alive:
-            began = self._unfinished_since()
-            try:
-                result = self._run(whole, alive, on_event)
-            except StateLocked as locked:
-                if not _was_left_by(locked, began):
-                    raise
-                output.warn("A Terraform that was killed here has left a lock on its state: released.")
-                self.release()
-                result = self._run(whole, alive, on_event)
-            (self.directory / BEGAN).unlink()
-        return result
+        with lock.held(self.directory / ALIVE, "A verb", _await_end_of) as alive:
+            killed = self._killed_run()
+            with self._noted():
+                try:
+                    return self._run(whole, alive, on_event)
+                except StateLocked as locked:
+                    if killed is None or not killed.left(locked):
+                        raise
+                    output.warn("A Terraform that was killed here has left a lock on its state: released.")
+                    self.release()
+                    return self._run(whole, alive, on_event)
 
-    def _unfinished_since(self) -> datetime:
-        """When the first run began of those that have not come to an end by now, this one included."""
+    def _killed_run(self) -> "KilledRun | None":
+        """The run that was begun here and has not been seen to end by itself, if there is one."""
+        note, said = self.directory / BEGAN, self.directory / SAID
+        if not (note.is_file() and said.is_file()):
+            return None
+        return KilledRun(
+            began=datetime.fromisoformat(note.read_text()),
+            last_said=datetime.fromtimestamp(said.stat().st_mtime, UTC),
+        )
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Keep a note of when a run began until it is seen to end by itself."""
         note = self.directory / BEGAN
         if not note.is_file():
             write_file(note, datetime.now(UTC).isoformat())
-        return datetime.fromisoformat(note.read_text())
+        try:
+            yield
+        except TerraformKilled:
+            raise
+        except BaseException:
+            note.unlink()
+            raise
+        note.unlink()
 
     def _run(self, command: list[str], alive: int, on_event: Callable[[Event], None]) -> Result:
         result, errors, other, is_making = Result(), [], [], False
@@ -153,6 +193,7 @@ class Terraform:
                 start_new_session=True,  # Ctrl-C reaches it from here alone, see _stop
             ) as process,
         ):
+            lock.note_holder(alive, "Terraform", process.pid)
             try:
                 for line in _lines(saying, process):
                     log.write(line)
@@ -171,6 +212,9 @@ class Terraform:
             except BaseException:
                 _stop(process, is_making)
                 raise
+        if process.returncode < 0:
+            told = signal.Signals(-process.returncode).name
+            raise TerraformKilled(f"Terraform was ended by {told}. The same command goes on from what it had noted.")
         if process.returncode != 0:
             raise self._failure(command[2], process.returncode, errors, other)
         return result
@@ -206,15 +250,24 @@ class Terraform:
         )
 
 
-def _wait_for(holder: str) -> None:
-    output.warn(f"{holder}, whose caller was ended, is still at work here: waiting until it has finished.")
+def _await_end_of(holder: str) -> None:
+    """Wait for a Terraform whose caller was killed. If it was killed as well it has left its providers, which hold what
+    it held and are of no use any more."""
+    output.warn(f"{holder}, whose caller was killed, is still at work here: waiting until it has finished.")
+    if (found := re.fullmatch(r"Terraform \(pid (\d+)\)", holder)) is None:
+        return
+    terraform = int(found[1])
+    while not _has_ended(terraform):
+        time.sleep(LOOK_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(terraform, signal.SIGKILL)
 
 
-def _was_left_by(locked: StateLocked, began: datetime) -> bool:
-    """Whether the lock is of a run of this folder, of which none is alive: it is this user's on this machine, and of
-    the time since a run began that has not been seen to end."""
-    myself = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
-    return locked.who == myself and locked.since is not None and locked.since >= began - CLOCK_TOLERANCE
+def _has_ended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _moment(text: str) -> datetime | None:

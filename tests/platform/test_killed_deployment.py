@@ -47,6 +47,9 @@ class Account:
     def roles(self) -> list[str]:
         return [role["RoleName"] for role in self.aws.client("iam").list_roles()["Roles"]]
 
+    def buckets(self) -> list[str]:
+        return [bucket["Name"] for bucket in self.aws.client("s3").list_buckets()["Buckets"]]
+
     def clusters(self) -> list[str]:
         """Those that have not ended."""
         found = self.aws.client("emr").list_clusters(ClusterStates=NOT_ENDED)["Clusters"]
@@ -90,6 +93,17 @@ def test_a_deployment_that_is_killed_at_each_stage_is_completed_by_the_next(acco
     assert NOTHING_TO_DO in said
     assert account.clusters() == []
     assert NOTHING_TO_DO in account.complete("deploy-aws", CONFIRM)
+
+
+def test_a_change_whose_trial_was_killed_is_tried_by_the_next(account: Account) -> None:
+    [bucket] = [name for name in account.buckets() if name.endswith("-spark-job-data-input")]
+    account.aws.client("s3").delete_object(Bucket=bucket, Key="kestra/current")  # as if other flows were deployed
+    trying = account.start("deploy-aws", CONFIRM)
+    trying.wait_for("Trying a step")
+    until(account.clusters, "the cluster on which a step is tried")
+    kill(trying)
+    assert "The cluster has what the release should" in account.complete("deploy-aws", CONFIRM)
+    assert "Trying a step" not in account.complete("deploy-aws", CONFIRM)
 
 
 def test_a_destruction_that_is_killed_at_each_stage_is_completed_by_the_next(account: Account) -> None:

@@ -4,6 +4,7 @@ program that tells the same events."""
 import json
 import os
 import pwd
+import signal
 import socket
 import subprocess
 import sys
@@ -165,35 +166,64 @@ def test_a_killed_caller_s_terraform_goes_on_and_the_next_run_waits_for_its_end(
     assert (tmp_path / "second").read_text() == "True"
 
 
+def test_what_a_killed_terraform_leaves_of_its_providers_is_ended(tmp_path: Path) -> None:
+    terraform = played(
+        tmp_path,
+        textwrap.dedent("""
+            import subprocess
+            if not pathlib.Path("first").exists():
+                provider = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
+                pathlib.Path("first").write_text(f"{os.getpid()} {provider.pid}")
+                signal.pause()
+        """),
+    )
+    with subprocess.Popen([sys.executable, "-c", CALLER, str(tmp_path)]) as caller:
+        first = wait_for(
+            lambda: (tmp_path / "first").is_file() and (tmp_path / "first").read_text(), "the first Terraform"
+        )
+        caller.kill()
+    killed, provider = map(int, str(first).split())
+    os.kill(killed, signal.SIGKILL)
+    terraform.run("apply")
+    wait_for(lambda: terraform_process._has_ended(provider), "the provider's end")
+
+
+def locked_out(who: str, created: datetime, first: str) -> str:
+    """A Terraform that does `first` the first time, and finds the state locked until the lock is released."""
+    detail = f"Lock Info:\n  Who:       {who}\n  Created:   {created:%Y-%m-%d %H:%M:%S}.5 +0000 UTC\n"
+    error = {"severity": "error", "summary": "Error acquiring the state lock", "detail": detail}
+    return textwrap.dedent(f"""
+        if not pathlib.Path("first").exists():
+            pathlib.Path("first").touch()
+            time.sleep(1.1)  # a lock's time has whole seconds here
+            print("holding the lock", flush=True)
+            {first}
+        elif not pathlib.Path("released").exists():
+            tell({{"type": "diagnostic", "diagnostic": {error!r}}})
+            sys.exit(1)
+    """)
+
+
+KILLED, FAILED = "os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(1)"
+MYSELF = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+
+
 @pytest.mark.parametrize(
-    ("who", "seconds_ago", "is_ours"),
+    ("who", "seconds_later", "first", "is_ours"),
     [
-        ("{myself}", 0, True),
-        ("{myself}", 3600, False),  # of before anything was begun here
-        ("somebody@elsewhere", 0, False),
+        (MYSELF, 1, KILLED, True),
+        (MYSELF, -3600, KILLED, False),  # of before anything was begun here
+        (MYSELF, 60, KILLED, False),  # of after the last word of the one that was killed
+        (MYSELF, 1, FAILED, False),  # that one has ended by itself: another checkout's, say
+        ("somebody@elsewhere", 1, KILLED, False),
     ],
 )
 def test_a_lock_that_a_killed_terraform_left_is_released_and_no_other(
-    tmp_path: Path, who: str, seconds_ago: int, is_ours: bool
+    tmp_path: Path, who: str, seconds_later: int, first: str, is_ours: bool
 ) -> None:
-    myself = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
-    created = datetime.now(UTC) + timedelta(seconds=1 - seconds_ago)
-    detail = (
-        f"Lock Info:\n  Who:       {who.format(myself=myself)}\n  Created:   {created:%Y-%m-%d %H:%M:%S}.5 +0000 UTC\n"
-    )
-    error = {"severity": "error", "summary": "Error acquiring the state lock", "detail": detail}
-    terraform = played(
-        tmp_path,
-        textwrap.dedent(f"""
-            if not pathlib.Path("first").exists():
-                pathlib.Path("first").touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            if not pathlib.Path("released").exists():
-                tell({{"type": "diagnostic", "diagnostic": {error!r}}})
-                sys.exit(1)
-        """),
-    )
-    with pytest.raises(SetupError, match="code -9"):
+    created = datetime.now(UTC) + timedelta(seconds=seconds_later)
+    terraform = played(tmp_path, locked_out(who, created, first))
+    with pytest.raises(SetupError, match="SIGKILL" if first is KILLED else "failed"):
         terraform.run("apply")
     if is_ours:
         terraform.run("apply")

@@ -12,6 +12,7 @@ from drydock.site import Site
 
 POLL_SECONDS = 2.0
 END_SECONDS = 1200  # EMR takes minutes; a node that cannot deliver its last logs longer
+ENDED_AT_ONCE = 10  # TerminateJobFlows takes no more
 
 
 @dataclass(frozen=True)
@@ -24,29 +25,30 @@ class Cluster:
     created_at: datetime
     ended_at: datetime | None
 
+    @property
+    def is_alive(self) -> bool:
+        return self.state in ALIVE_STATES
 
-def recent(where: Site, platform: str, days: int) -> list[Cluster]:
-    """The platform's clusters of the last days, newest first, by their names. Raises ServiceFailed."""
+
+def recent(where: Site, days: int) -> list[Cluster]:
+    """The platform's clusters of the last days, and older ones that are alive, newest first. Raises ServiceFailed."""
     since = datetime.now(UTC) - timedelta(days=days)
-    return _listed(where, platform, CreatedAfter=since)
+    return _of_platform(where, {"CreatedAfter": since}, {"ClusterStates": ALIVE_STATES})
 
 
-def active(where: Site, platform: str) -> list[Cluster]:
-    """Those that have not ended and bear the platform's tag. Raises ServiceFailed."""
-    emr = where.account.client("emr")
-    named = _listed(where, platform, ClusterStates=ALIVE_STATES)
-    with where.account.explained("describe the clusters"):
-        return [each for each in named if _tags(emr, each.id).get("platform") == platform]
+def active(where: Site) -> list[Cluster]:
+    """Those that have not ended, newest first. Raises ServiceFailed."""
+    return _of_platform(where, {"ClusterStates": ALIVE_STATES})
 
 
-def end(where: Site, platform: str, tell: Callable[[str], None]) -> list[str]:
+def end(where: Site, tell: Callable[[str], None]) -> list[str]:
     """End all of the platform's clusters, and wait until they are gone; their ids.
 
     Raises RunFailed when one does not end, ServiceFailed.
     """
     emr, ended = where.account.client("emr"), dict[str, None]()
     deadline = time.monotonic() + END_SECONDS
-    while alive := active(where, platform):
+    while alive := active(where):
         ended |= dict.fromkeys(each.id for each in alive)
         tell(", ".join(f"{each.id} {each.state}" for each in alive))
         if time.monotonic() > deadline:
@@ -54,18 +56,25 @@ def end(where: Site, platform: str, tell: Callable[[str], None]) -> list[str]:
                 f"Still alive after {END_SECONDS / 60:.0f} minutes: {', '.join(each.id for each in alive)}."
             )
         with where.account.explained("end the clusters"):
-            if to_end := [each.id for each in alive if each.state != "TERMINATING"]:
+            if to_end := [each.id for each in alive if each.state != "TERMINATING"][:ENDED_AT_ONCE]:
                 emr.set_termination_protection(JobFlowIds=to_end, TerminationProtected=False)
                 emr.terminate_job_flows(JobFlowIds=to_end)
         time.sleep(POLL_SECONDS)
     return list(ended)
 
 
-def _listed(where: Site, platform: str, **filters: Any) -> list[Cluster]:
+def _of_platform(where: Site, *filters: dict[str, Any]) -> list[Cluster]:
+    """Those that any of the filters lists. Their tags decide: names that begin with `acme-` are those of a platform
+    `acme-two`, too."""
+    emr, found = where.account.client("emr"), dict[str, Cluster]()
     with where.account.explained("list the clusters"):
-        pages = where.account.client("emr").get_paginator("list_clusters").paginate(**filters)
-        found = [each for page in pages for each in page["Clusters"] if each["Name"].startswith(f"{platform}-")]
-    return [_cluster(each) for each in found]
+        for each in filters:
+            for page in emr.get_paginator("list_clusters").paginate(**each):
+                found |= {listed["Id"]: _cluster(listed) for listed in page["Clusters"]}
+    named = [each for each in found.values() if each.name.startswith(f"{where.platform}-")]
+    with where.account.explained("describe the clusters"):
+        ours = [each for each in named if _tags(emr, each.id).get("platform") == where.platform]
+    return sorted(ours, key=lambda each: each.created_at, reverse=True)
 
 
 def _cluster(listed: dict[str, Any]) -> Cluster:

@@ -137,7 +137,7 @@ def ensure_password(where: Site) -> bool:
                 Description="Opens Kestra on its host.",
                 Value=secrets.new_kestra_password().strip(),
                 Type="SecureString",
-                Tags=[{"Key": "platform", "Value": "drydock"}],
+                Tags=[{"Key": "platform", "Value": where.platform}],
             )
         except ssm.exceptions.ParameterAlreadyExists:
             return False

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,13 @@ def newest(where: Site) -> dict[str, Any]:
         except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
             return {}
     return document
+
+
+def forget(where: Site) -> None:
+    """What was tried is no longer what is there: something is about to change. Raises ServiceFailed."""
+    s3 = where.account.client("s3")
+    with where.account.explained("forget what was tried last"), suppress(s3.exceptions.NoSuchBucket):
+        s3.delete_object(Bucket=where.input_bucket, Key=KEY)
 
 
 def run(where: Site, engine: Kestra, revision: str) -> dict[str, Any]:

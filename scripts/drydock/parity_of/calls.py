@@ -33,16 +33,23 @@ class Thing:
 
 @dataclass(frozen=True)
 class Call:
-    """An action on a thing, by the role of `principal`. `why` says who makes it and when."""
+    """An action on a thing, by the role of `principal`. `why` says who makes it and when; what AWS asks of the caller's
+    role beside another call is made by nobody: `is_implied`."""
 
     principal: str
     action: str
     thing: str
     why: str
+    is_implied: bool = False
 
 
 def _calls(principal: str, service: str, actions: str, thing: str, why: str) -> list[Call]:
     return [Call(principal, f"{service}:{action}", thing, why) for action in actions.split()]
+
+
+def _implied(service: str, actions: str, thing: str) -> list[Call]:
+    why = "RunJobFlow asks for it as well"
+    return [Call(DRIVER, f"{service}:{action}", thing, why, is_implied=True) for action in actions.split()]
 
 
 NEW = "a cluster that is only being made"
@@ -51,7 +58,7 @@ NEEDED = (
     *_calls(DRIVER, "sts", "GetCallerIdentity", "anything", "who it is, at its beginning"),
     *_calls(DRIVER, "s3", "GetObject", "the description of the platform", "at its beginning"),
     *_calls(DRIVER, "elasticmapreduce", "RunJobFlow", "a request with our tags", "create"),
-    *_calls(DRIVER, "elasticmapreduce", "PutAutoTerminationPolicy AddTags", NEW, "RunJobFlow asks for it as well"),
+    *_implied("elasticmapreduce", "PutAutoTerminationPolicy AddTags", NEW),
     *_calls(DRIVER, "elasticmapreduce", "ListClusters", "anything", "find a cluster by its name; the sweep"),
     *_calls(DRIVER, "elasticmapreduce", "AddTags", "our cluster", "create"),
     *_calls(
@@ -61,8 +68,8 @@ NEEDED = (
         "our cluster",
         "submit, wait, terminate; the sweep",
     ),
-    *_calls(DRIVER, "iam", "PassRole", "EMR's role, to EMR", "RunJobFlow asks for it as well"),
-    *_calls(DRIVER, "iam", "PassRole", "the instances' role, to EC2", "RunJobFlow asks for it as well"),
+    *_implied("iam", "PassRole", "EMR's role, to EMR"),
+    *_implied("iam", "PassRole", "the instances' role, to EC2"),
     *_calls(DRIVER, "iam", "CreateServiceLinkedRole", "EMR's clean-up role", "an account's first cluster"),
     *_calls(DRIVER, "s3", "ListBucket", "the clusters' logs", "wait: a log that is not there yet is 404, else 403"),
     *_calls(DRIVER, "s3", "GetObject", "an object of the clusters' logs", "wait: what the step says"),
@@ -156,7 +163,7 @@ def things(facts: Facts) -> list[Thing]:
         in_s3("an object of the orchestrator's logs", AUDIT, "kestra/executions/2026-01-31.jsonl.gz"),
         in_s3("elsewhere in the orchestrator's bucket", AUDIT, "other"),
         in_s3("the bucket of Terraform's state", "spark-kestra-platform"),
-        in_s3("Terraform's state", "spark-kestra-platform", "platform.tfstate"),
+        in_s3("Terraform's state", "spark-kestra-platform", "key/terraform.tfstate"),
         Thing("a bucket of others", f"arn:{partition}:s3:::others", TLS),
         Thing("an object of others", f"arn:{partition}:s3:::others/object", TLS),
     ]

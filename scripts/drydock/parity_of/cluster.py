@@ -114,10 +114,15 @@ def _asked_for(facts: Facts) -> dict[str, str]:
 def _property(name: str, asked: Mapping[str, Mapping[str, str]], told: Mapping[str, Mapping[str, str]]) -> Item:
     sides = {side: found.get(name, ABSENT) for side, found in told.items()}
     wanted = {side: found[name] for side, found in asked.items() if name in found}
-    if any(sides[side] != value and value not in sides[side] for side, value in wanted.items()):
+    if any(not _is_in_force(name, value, sides[side]) for side, value in wanted.items()):
         return Item(name, Verdict.DIFFERENT, sides, f"Asked for: {', '.join(sorted(set(wanted.values())))}.")
     is_same = len(set(sides.values())) == 1 and (len(sides) > 1 or bool(wanted))
     return Item(name, Verdict.SAME, sides) if is_same else _judged("spark_properties", name, sides)
+
+
+def _is_in_force(name: str, asked: str, found: str) -> bool:
+    """Java's options are added to those that Spark and the node have."""
+    return asked in found if name.endswith("JavaOptions") else asked == found
 
 
 def _judged(kind: str, name: str, sides: Mapping[str, str]) -> Item:

@@ -33,7 +33,7 @@ class Facts:
     """Keys of the jobs' revision whose content is not that of this checkout; all of them if it is another revision."""
     flows: dict[str, str]
     roles: dict[str, Any]
-    """By what they are for: `arn`, `policies` (a list of `name` and `policy`), `trust`."""
+    """By what they are for: `arn`, `trust`, `policies` (a list of `name`, `policy`, and `arn` where it has one)."""
     bucket_policies: dict[str, Any]
     day: tables.DayHashes | None
 
@@ -92,7 +92,8 @@ def _attached(iam: Any, role: str) -> list[dict[str, Any]]:
         for each in page["AttachedPolicies"]:
             version = iam.get_policy(PolicyArn=each["PolicyArn"])["Policy"]["DefaultVersionId"]
             of_version = iam.get_policy_version(PolicyArn=each["PolicyArn"], VersionId=version)
-            found.append({"name": each["PolicyName"], "policy": of_version["PolicyVersion"]["Document"]})
+            policy = of_version["PolicyVersion"]["Document"]
+            found.append({"name": each["PolicyName"], "arn": each["PolicyArn"], "policy": policy})
     return found
 
 

@@ -39,9 +39,6 @@ THINGS = {
     "elasticmapreduce:ListClusters": "anything",
     "sts:GetCallerIdentity": "anything",
 }
-IMPLIED = ("RunJobFlow asks for it as well",)
-"""What AWS asks of a caller's role beside the call itself: nobody calls it, so nobody can see it."""
-
 Seen = tuple[str, str, str]
 
 
@@ -53,7 +50,7 @@ def compare(lines: Iterable[str], name_prefix: str = "") -> Section:
     for key, call in listed.items():
         if key in seen:
             items.append(Item(_title(key), Verdict.SAME))
-        elif call.why not in IMPLIED:
+        elif not call.is_implied:
             items.append(Item(_title(key), Verdict.UNKNOWN, note=f"Not seen in the gateway's log. For: {call.why}."))
     items += [
         Item(_title(key), Verdict.DIFFERENT, note="Made, and not in the list of what is needed.")

@@ -97,13 +97,14 @@ def _not_tried(facts: Facts) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _services_named(document: Mapping[str, Any]) -> set[str]:
     statements = document["Statement"]
-    actions = [each.get("Action", []) for each in (statements if isinstance(statements, list) else [statements])]
+    actions = [each.get("Action", "*") for each in (statements if isinstance(statements, list) else [statements])]
     return {action.partition(":")[0] for each in actions for action in ([each] if isinstance(each, str) else each)}
 
 
 def _of_other_services(side: str, role: str, policy: Mapping[str, Any]) -> Item:
     services = ", ".join(sorted(_services_named(policy["policy"])))
-    reason = calls.POLICIES_OF_AWS.get(policy["name"])
+    is_of_aws = policy.get("arn", "").split(":")[4:5] == ["aws"]
+    reason = calls.POLICIES_OF_AWS.get(policy["name"]) if is_of_aws else None
     verdict = Verdict.KNOWN if reason else Verdict.DIFFERENT
     return Item(f"{role}: {policy['name']}", verdict, {side: services}, reason or "Nothing here calls these services.")
 

