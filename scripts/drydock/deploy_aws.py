@@ -42,8 +42,8 @@ RevisionOption = Annotated[str, typer.Option("--revision", help="Jobs that were 
 
 
 @dataclass(frozen=True)
-class Kestras:
-    """What Kestra runs: the bundle to deploy, the one that is deployed, and what becomes of the flows."""
+class Delivery:
+    """What Kestra is brought: the bundle to deploy, against the one that is deployed."""
 
     bundle: Bundle
     before: Bundle | None
@@ -65,9 +65,9 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
     with account.held(found, "deploy-aws"), interrupts.interruptible():
         _look(checks.of(found))
         to_deploy = _revision(found.site, revision)
-        kestras = _kestras(found.site, to_deploy)
-        _show_flows(kestras)
-        _validate(found.site, kestras)
+        delivery = _delivery(found.site, to_deploy)
+        _show_flows(delivery)
+        _validate(found.site, delivery)
         _ensure_state_bucket(found, confirm)
         host_before = kestra_host.find(found.site)
         with planner(found.site, to_deploy) as terraform:
@@ -78,19 +78,19 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
             told_costs = list(costs.of(found.site.account.region, instance_types, plan.variables["core_count"], size))
             for line in told_costs:
                 output.say(line)
-            if not plan.is_empty or not kestras.is_deployed:
+            if not plan.is_empty or not delivery.is_deployed:
                 account.confirm(found, confirm, f"This changes {found.title}.")
                 trial.forget(found.site)  # whatever happens now, the next deployment tries what it finds
             if size is not None and kestra_host.ensure_password(found.site):
                 output.done(f"Made Kestra's password: {kestra_host.password_parameter(found.site)} in Parameter Store")
             outputs = deployment.deploy(found.site, to_deploy, lambda: terraform.carry_out(plan))
-        bundles.upload(found.site, to_deploy.name, kestras.bundle)
-        name = bundles.point(found.site, to_deploy.name, kestras.bundle)
-        output.done(f"Deployed the jobs of revision {to_deploy.name}, and {len(kestras.bundle.flows)} flows with them")
+        bundles.upload(found.site, to_deploy.name, delivery.bundle)
+        name = bundles.point(found.site, to_deploy.name, delivery.bundle)
+        output.done(f"Deployed the jobs of revision {to_deploy.name}, and {len(delivery.bundle.flows)} flows with them")
         if not trial.newest(found.site):
-            _try(found.site, outputs["platform_config"], to_deploy.name, kestras.bundle)
+            _try(found.site, outputs["platform_config"], to_deploy.name, delivery.bundle)
         _see_to_host(found.site, host_before, outputs, name)
-        flows, changes = list(kestras.bundle.flows), kestras.changes
+        flows, changes = list(delivery.bundle.flows), delivery.changes
         tried = trial.newest(found.site)
         _write_page(Deployed(found, to_deploy.name, outputs, tried, told_costs, flows, changes))
     output.done(f"The platform is in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
@@ -125,40 +125,40 @@ def _revision(where: Site, asked: str) -> jobs.Revision | jobs.Named:
     return named
 
 
-def _kestras(where: Site, to_deploy: jobs.Revision | jobs.Named) -> Kestras:
+def _delivery(where: Site, to_deploy: jobs.Revision | jobs.Named) -> Delivery:
     """What Kestra is to run with these jobs: what the checkout has, or what went with jobs of before."""
     before = bundles.deployed(where)
     if isinstance(to_deploy, jobs.Revision):
-        return Kestras(bundles.of_checkout(), before)
+        return Delivery(bundles.of_checkout(), before)
     if (went_with := bundles.of_revision(where, to_deploy.name)) is not None:
-        return Kestras(went_with, before)
+        return Delivery(went_with, before)
     output.warn(f"No flows are known that went with the jobs of {to_deploy.name}: the flows stay as they are.")
-    return Kestras(before or bundles.of_checkout(), before)
+    return Delivery(before or bundles.of_checkout(), before)
 
 
-def _show_flows(kestras: Kestras) -> None:
-    if kestras.changes:
+def _show_flows(delivery: Delivery) -> None:
+    if delivery.changes:
         output.say("Flows, against those that are deployed:")
-        for each in kestras.changes:
+        for each in delivery.changes:
             for line in each.lines():
                 output.say(f"  {line}")
         return
-    output.done(f"Flows: {len(kestras.bundle.flows)}, as they are deployed")
-    if not kestras.is_deployed:
+    output.done(f"Flows: {len(delivery.bundle.flows)}, as they are deployed")
+    if not delivery.is_deployed:
         output.say("  Something else that Kestra's host runs is different: the driver, or how it is started.")
 
 
-def _validate(where: Site, kestras: Kestras) -> None:
+def _validate(where: Site, delivery: Delivery) -> None:
     """Have Kestra's engine look at flows that are not deployed yet. Raises DrydockError when it refuses one."""
-    if not kestras.changes:
+    if not delivery.changes:
         return
     with orchestrator.validating(where) as engine:
         try:
-            flow_registration.require_valid(engine, kestras.bundle.flows)
+            flow_registration.require_valid(engine, delivery.bundle.flows)
         except DrydockError as error:
             error.add_note("Nothing was changed.")
             raise
-    output.done(f"Flows validated: {', '.join(name.removesuffix('.yaml') for name in kestras.bundle.flows)}")
+    output.done(f"Flows validated: {', '.join(name.removesuffix('.yaml') for name in delivery.bundle.flows)}")
 
 
 def _ensure_state_bucket(found: Deployment, confirmed: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drydock import deploy_aws, jobs
-from drydock.deploy_aws import Kestras
+from drydock.deploy_aws import Delivery
 from drydock.errors import DrydockError
 from drydock.on_aws import bundles, kestra_host, orchestrator
 from drydock.on_aws.bundles import Bundle
@@ -38,39 +38,39 @@ def where() -> Any:
 
 
 def test_the_checkouts_flows_go_with_the_checkouts_jobs(where: Any) -> None:
-    kestras = deploy_aws._kestras(where, HERE)
-    assert kestras == Kestras(bundles.of_checkout(), None)
-    assert not kestras.is_deployed
-    assert {change.kind for change in kestras.changes} == {"new"}
+    delivery = deploy_aws._delivery(where, HERE)
+    assert delivery == Delivery(bundles.of_checkout(), None)
+    assert not delivery.is_deployed
+    assert {change.kind for change in delivery.changes} == {"new"}
 
 
 def test_jobs_of_before_bring_back_what_went_with_them(where: Any, capsys: pytest.CaptureFixture[str]) -> None:
     bundles.upload(where, OLD.name, BEFORE)
     bundles.upload(where, HERE.name, AFTER)
     bundles.point(where, HERE.name, AFTER)
-    kestras = deploy_aws._kestras(where, OLD)
-    assert (kestras.bundle.sha256, kestras.before and kestras.before.sha256) == (BEFORE.sha256, AFTER.sha256)
+    delivery = deploy_aws._delivery(where, OLD)
+    assert (delivery.bundle.sha256, delivery.before and delivery.before.sha256) == (BEFORE.sha256, AFTER.sha256)
     assert capsys.readouterr().err == ""
 
 
 def test_jobs_that_no_flows_are_known_of_leave_them_as_they_are(where: Any, capsys: pytest.CaptureFixture[str]) -> None:
     bundles.upload(where, HERE.name, AFTER)
     bundles.point(where, HERE.name, AFTER)
-    assert deploy_aws._kestras(where, OLD).is_deployed
+    assert deploy_aws._delivery(where, OLD).is_deployed
     assert (
         "No flows are known that went with the jobs of 0a1b2c: the flows stay as they are." in capsys.readouterr().err
     )
 
 
 def test_what_becomes_of_each_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    deploy_aws._show_flows(Kestras(AFTER, BEFORE))
+    deploy_aws._show_flows(Delivery(AFTER, BEFORE))
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == ["Flows, against those that are deployed:", "  a is changed"]
     assert [line for line in said if line.startswith("      ") and "@@" not in line] == ["      -one", "      +other"]
     assert said[-2:] == ["  b is removed", "  c is new"]
-    deploy_aws._show_flows(Kestras(AFTER, AFTER))
+    deploy_aws._show_flows(Delivery(AFTER, AFTER))
     assert capsys.readouterr().out == "✓ Flows: 2, as they are deployed\n"
-    deploy_aws._show_flows(Kestras(WithFlows(AFTER.content + b"\n"), AFTER))
+    deploy_aws._show_flows(Delivery(WithFlows(AFTER.content + b"\n"), AFTER))
     assert "Something else that Kestra's host runs is different" in capsys.readouterr().out
 
 
@@ -101,17 +101,17 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 def test_flows_that_are_not_deployed_yet_are_validated(
     where: Any, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deploy_aws._validate(where, Kestras(AFTER, BEFORE))
+    deploy_aws._validate(where, Delivery(AFTER, BEFORE))
     assert engine.asked == ["other", "three"]
     assert capsys.readouterr().out == "✓ Flows validated: a, c\n"
-    deploy_aws._validate(where, Kestras(AFTER, AFTER))
+    deploy_aws._validate(where, Delivery(AFTER, AFTER))
     assert len(engine.asked) == 2
 
 
 def test_one_that_is_refused_ends_it_before_anything_is_changed(where: Any, engine: Engine) -> None:
     engine.refuses["three"] = "no such task"
     with pytest.raises(DrydockError, match=r"Kestra refuses flows:\n    c\.yaml: no such task") as refused:
-        deploy_aws._validate(where, Kestras(AFTER, BEFORE))
+        deploy_aws._validate(where, Delivery(AFTER, BEFORE))
     assert refused.value.__notes__ == ["Nothing was changed."]
 
 
