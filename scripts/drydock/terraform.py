@@ -8,14 +8,14 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from drydock import aws, jobs, output, processes, settings, terraform_mirror
+from drydock import aws, jobs, output, processes, settings, state_bucket, terraform_mirror
 from drydock.errors import SetupError
 from drydock.site import INPUT_BUCKET, LOCAL, PLATFORM_CONFIG_KEY, PLATFORM_CONFIG_URI, Site
 from drydock.terraform_process import Changes, Event, Terraform, environment
@@ -124,7 +124,7 @@ def opened(where: Site, revision: jobs.Revision | jobs.Named) -> Iterator[Terraf
             unlock=f"{where.aws_cli} s3 rm s3://{where.state_bucket}/{STATE_KEY}.tflock",
             release=partial(_release_lock, where),
         )
-        _ensure_state_bucket(where)
+        state_bucket.ensure(where)
         _initialise(terraform, where)
         yield terraform
 
@@ -165,26 +165,6 @@ def _variables(where: Site, revision: jobs.Revision | jobs.Named) -> dict[str, A
             "compose_sha256": host["compose_sha256"],
         },
     }
-
-
-def _ensure_state_bucket(where: Site) -> None:
-    """Make the bucket of Terraform's state, versioned and closed to the public. One that is there already stays."""
-    s3, bucket, region = where.account.client("s3"), where.state_bucket, where.account.region
-    # In us-east-1 S3 knows no such constraint, and answers the owner's second bucket of a name with 200.
-    elsewhere = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    with where.account.explained(f"make the bucket `{bucket}` for Terraform's state"):
-        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-            s3.create_bucket(Bucket=bucket, **elsewhere)
-        s3.put_public_access_block(
-            Bucket=bucket,
-            PublicAccessBlockConfiguration={
-                "BlockPublicAcls": True,
-                "IgnorePublicAcls": True,
-                "BlockPublicPolicy": True,
-                "RestrictPublicBuckets": True,
-            },
-        )
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 def _release_lock(where: Site) -> None:

@@ -374,6 +374,22 @@ run "kestras_host_reads_its_bundles_says_what_runs_and_acts_as_the_driver" {
   }
 }
 
+run "a_job_reads_no_parameter_although_aws_s_policy_for_ssm_lets_it" {
+  module {
+    source = "./modules/iam"
+  }
+
+  assert {
+    condition = jsonencode(jsondecode(aws_iam_role_policy.instance_parameters[0].policy).Statement) == jsonencode([{
+      Sid      = "NoParameters"
+      Effect   = "Deny"
+      Action   = ["ssm:GetParameter", "ssm:GetParameters"]
+      Resource = "*"
+    }])
+    error_message = "A job can read the account's parameters, secrets among them."
+  }
+}
+
 run "ssm_is_a_choice" {
   module {
     source = "./modules/iam"
@@ -384,7 +400,7 @@ run "ssm_is_a_choice" {
   }
 
   assert {
-    condition     = length(aws_iam_role_policy_attachment.instance_ssm) == 0
+    condition     = length(aws_iam_role_policy_attachment.instance_ssm) + length(aws_iam_role_policy.instance_parameters) == 0
     error_message = "SSM was switched off, and instances still have its policy."
   }
 }

@@ -161,6 +161,12 @@ def test_the_state_is_in_s3_and_unlocked(platform: Platform) -> None:
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="spark-kestra-platform")["Contents"]]
     assert keys == ["key/terraform.tfstate"]
     assert s3.get_bucket_versioning(Bucket="spark-kestra-platform")["Status"] == "Enabled"
+    [statement] = json.loads(s3.get_bucket_policy(Bucket="spark-kestra-platform")["Policy"])["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    [rule] = s3.get_bucket_lifecycle_configuration(Bucket="spark-kestra-platform")["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
+    tags = s3.get_bucket_tagging(Bucket="spark-kestra-platform")["TagSet"]
+    assert tags == [{"Key": "platform", "Value": "drydock"}]
 
 
 def test_what_terraform_writes_is_not_in_the_checkout(platform: Platform) -> None:

@@ -110,6 +110,12 @@ ALLOWED_BESIDES = (
 """What is allowed and not called, each with its reason; anything else that is allowed is a difference."""
 
 
+REFUSED = tuple(
+    Call(principal, "ssm:GetParameter", "a secret in Parameter Store", "AWS's policy for Systems Manager allows it")
+    for principal in (DRIVER, INSTANCES)
+)
+"""What AWS's own policies would allow, and ours have to deny."""
+
 POLICIES_OF_AWS = {
     "AmazonSSMManagedInstanceCore": "Systems Manager instead of SSH: a shell on a node, no open port (`enable_ssm`).",
 }
@@ -164,6 +170,10 @@ def things(facts: Facts) -> list[Thing]:
         in_s3("elsewhere in the orchestrator's bucket", AUDIT, "other"),
         in_s3("the bucket of Terraform's state", "spark-kestra-platform"),
         in_s3("Terraform's state", "spark-kestra-platform", "key/terraform.tfstate"),
+        Thing(
+            "a secret in Parameter Store",
+            f"arn:{partition}:ssm:{facts.region}:{facts.account_id}:parameter/drydock/secret",
+        ),
         Thing("a bucket of others", f"arn:{partition}:s3:::others", TLS),
         Thing("an object of others", f"arn:{partition}:s3:::others/object", TLS),
     ]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from drydock.parity_of.facts import Facts
 from drydock.toolchain import iam_simulate
 
 PROGRAM = Path(__file__).with_name("simulate.mjs")
-ALLOWED, REFUSED = "Allowed", "ExplicitlyDenied"
+ALLOWED, DENIED = "Allowed", "ExplicitlyDenied"
 
 
 def compare(paths: settings.Paths, sides: Mapping[str, Facts], progress: Callable[[str], None]) -> list[Section]:
@@ -44,6 +45,7 @@ def of_side(paths: settings.Paths, side: str, facts: Facts, progress: Callable[[
             "calls": [
                 *(_call(call, things) for call in calls.NEEDED),
                 *(_call(call, things, dict([calls.UNENCRYPTED])) for call in unencrypted),
+                *(_call(call, things) for call in calls.REFUSED),
             ],
             "sweeps": [
                 {
@@ -56,9 +58,11 @@ def of_side(paths: settings.Paths, side: str, facts: Facts, progress: Callable[[
             ],
         },
     )
-    decided, over_http = answer["calls"][: len(calls.NEEDED)], answer["calls"][len(calls.NEEDED) :]
+    decisions = iter(answer["calls"])
+    decided, over_http = list(islice(decisions, len(calls.NEEDED))), list(islice(decisions, len(unencrypted)))
     items = [_needed(call, decision) for call, decision in zip(calls.NEEDED, decided, strict=True)]
     items += [_over_http(call, decision) for call, decision in zip(unencrypted, over_http, strict=True)]
+    items += [_refused(call, decision) for call, decision in zip(calls.REFUSED, decisions, strict=True)]
     expected = {(call.principal, call.action, call.thing): call for call in (*calls.NEEDED, *calls.ALLOWED_BESIDES)}
     besides = {(call.principal, call.action, call.thing) for call in calls.ALLOWED_BESIDES}
     found = {
@@ -96,8 +100,12 @@ def _not_tried(facts: Facts) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _services_named(document: Mapping[str, Any]) -> set[str]:
+    """Of which it allows anything."""
     statements = document["Statement"]
-    actions = [each.get("Action", "*") for each in (statements if isinstance(statements, list) else [statements])]
+    allowing = [
+        each for each in (statements if isinstance(statements, list) else [statements]) if each["Effect"] == "Allow"
+    ]
+    actions = [each.get("Action", "*") for each in allowing]
     return {action.partition(":")[0] for each in actions for action in ([each] if isinstance(each, str) else each)}
 
 
@@ -125,9 +133,15 @@ def _needed(call: Call, decision: str) -> Item:
 
 
 def _over_http(call: Call, decision: str) -> Item:
-    verdict = Verdict.SAME if decision == REFUSED else Verdict.DIFFERENT
+    verdict = Verdict.SAME if decision == DENIED else Verdict.DIFFERENT
     title = _title(call.principal, call.action, call.thing)
     return Item(f"{title}, without TLS", verdict, {"decided": decision}, "Has to be refused.")
+
+
+def _refused(call: Call, decision: str) -> Item:
+    verdict = Verdict.DIFFERENT if decision == ALLOWED else Verdict.SAME
+    title = _title(call.principal, call.action, call.thing)
+    return Item(title, verdict, {"decided": decision}, f"Has to be refused: {call.why}.")
 
 
 def _title(principal: str, action: str, thing: str) -> str:

@@ -138,6 +138,24 @@ resource "aws_iam_role_policy_attachment" "instance_ssm" {
   policy_arn = "${local.managed_policy}/AmazonSSMManagedInstanceCore"
 }
 
+# That policy lets a job read every parameter of the account, secrets among them; a session on a node needs none.
+resource "aws_iam_role_policy" "instance_parameters" {
+  count = var.enable_ssm ? 1 : 0
+
+  name = "no-parameters"
+  role = aws_iam_role.instance.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "NoParameters"
+      Effect   = "Deny"
+      Action   = ["ssm:GetParameter", "ssm:GetParameters"]
+      Resource = "*"
+    }]
+  })
+}
+
 # --- The driver ----------------------------------------------------------------------------------------------------
 
 resource "aws_iam_role" "kestra" {

@@ -47,6 +47,12 @@ resource "aws_subnet" "public" {
       condition     = length(local.availability_zones) > 0
       error_message = "No availability zone of ${var.region} offers all of ${join(", ", var.instance_types)}. Choose other instance_types or another region."
     }
+
+    # Of a subnet that is there already: types may have changed since.
+    postcondition {
+      condition     = contains(local.availability_zones, self.availability_zone)
+      error_message = "The subnet is in ${self.availability_zone}, which does not offer all of ${join(", ", var.instance_types)}. Choose other instance_types; another zone means a new subnet, after `make destroy-aws`."
+    }
   }
 }
 
