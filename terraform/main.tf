@@ -8,7 +8,7 @@ provider "aws" {
   s3_use_path_style = var.s3_use_path_style
 
   default_tags {
-    tags = { platform = var.platform }
+    tags = { platform = local.platform }
   }
 }
 
@@ -19,6 +19,10 @@ data "aws_partition" "this" {}
 locals {
   account_id = data.aws_caller_identity.this.account_id
   partition  = data.aws_partition.this.partition
+
+  # The tag `platform` on all that is made and on the clusters, whose names begin with it: by it deployments in one account
+  # are told apart. As in scripts/drydock/site.py.
+  platform = var.name_prefix == "" ? "drydock" : trimsuffix(var.name_prefix, "-")
 
   # On AWS a bucket's name is taken for the whole world and a role's for the account, so a prefix stands in front there.
   buckets = { for purpose, name in {
@@ -42,17 +46,17 @@ locals {
   platform_config_key = "${local.folders.config}/platform.json"
 
   # Of Kestra's host. What runs Terraform makes it: a resource would have the password in the state.
-  password_parameter = "/${var.platform}/${var.name_prefix}kestra-password"
+  password_parameter = "/drydock/${var.name_prefix}kestra-password"
 
   # AmazonEMRServicePolicy_v2 acts only on what bears this tag, and on clusters that do.
   emr_tags     = { "for-use-with-amazon-emr-managed-policies" = "true" }
-  cluster_tags = merge(local.emr_tags, { platform = var.platform })
+  cluster_tags = merge(local.emr_tags, { platform = local.platform })
 }
 
 module "network" {
   source = "./modules/network"
 
-  name           = var.platform
+  name           = local.platform
   region         = var.region
   vpc_cidr       = var.vpc_cidr
   subnet_cidr    = var.subnet_cidr
@@ -94,7 +98,7 @@ module "storage" {
 module "emr" {
   source = "./modules/emr"
 
-  platform             = var.platform
+  platform             = local.platform
   region               = var.region
   account_id           = local.account_id
   vpc_id               = module.network.vpc_id
@@ -139,7 +143,7 @@ module "kestra_host" {
   platform_config_uri = "s3://${local.buckets.input}/${local.platform_config_key}"
   password_parameter  = local.password_parameter
   kestra_role_arn     = module.iam.kestra_role_arn
-  tags                = { platform = var.platform }
+  tags                = { platform = local.platform }
 }
 
 module "budget" {
@@ -147,7 +151,7 @@ module "budget" {
   count  = var.budget == null ? 0 : 1
 
   name_prefix = var.name_prefix
-  platform    = var.platform
+  platform    = local.platform
   usd_a_month = var.budget.usd_a_month
   email       = var.budget.email
 }

@@ -4,24 +4,18 @@ variable "region" {
   default     = "us-east-1"
 }
 
-variable "platform" {
-  description = "The platform's name: the tag `platform` on all that is made and on its clusters, and the VPC's name."
-  type        = string
-  default     = "drydock"
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,30}$", var.platform))
-    error_message = "platform must be 2 to 31 lower-case letters, digits and hyphens and begin with a letter."
-  }
-}
-
 variable "name_prefix" {
-  description = "Stands in front of the names of buckets and roles: empty locally, on AWS something that nobody else has, as `acme-`."
+  description = "Stands in front of the names of buckets and roles, and names the platform: empty locally, on AWS something that nobody else has, as `acme-`."
   type        = string
 
   validation {
     condition     = var.name_prefix == "" || can(regex("^[a-z0-9][a-z0-9-]{0,38}-$", var.name_prefix))
     error_message = "name_prefix must be empty, or at most 40 lower-case letters, digits and hyphens that end with a hyphen: a bucket's name has 63 characters at most."
+  }
+
+  validation {
+    condition     = !startswith(var.name_prefix, "sg-")
+    error_message = "name_prefix must not begin with `sg-`, which EC2 lets no security group's name do."
   }
 }
 

@@ -33,6 +33,11 @@ variables {
 
 run "a_prefix_stands_before_every_bucket_and_role" {
   assert {
+    condition     = output.platform_config.platform == "acme" && output.platform_config.tags.platform == "acme"
+    error_message = "The platform is not told apart by its prefix."
+  }
+
+  assert {
     condition = [
       output.platform_config.application_uri,
       output.platform_config.source_uri,

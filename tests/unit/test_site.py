@@ -51,3 +51,11 @@ def test_what_is_refused_is_not_taken_for_missing(s3: Stubber, where: Site, code
     s3.add_client_error("get_object", code, http_status_code=status)
     with pytest.raises(ServiceFailed, match=rf"AWS refuses to read .*{code}"):
         where.platform_config()
+
+
+def test_a_platform_has_its_prefix_for_a_name(where: Site) -> None:
+    assert where.platform == "acme"
+    assert replace(where, name_prefix="acme--").platform == "acme-"
+    assert replace(where, name_prefix="").platform == "drydock"
+    terraform = (settings.REPOSITORY / "terraform" / "main.tf").read_text()
+    assert 'platform = var.name_prefix == "" ? "drydock" : trimsuffix(var.name_prefix, "-")' in terraform

@@ -1,5 +1,5 @@
 variable "platform" {
-  description = "The platform's name."
+  description = "The platform's name: security groups' and clusters' begin with it."
   type        = string
 }
 

@@ -42,4 +42,6 @@ def site(**clients: Any) -> Any:
     account = SimpleNamespace(
         client=lambda service: clients[service], explained=lambda _: nullcontext(), region="us-east-1"
     )
-    return SimpleNamespace(account=account, name_prefix="acme-", input_bucket="acme-spark-job-data-input")
+    return SimpleNamespace(
+        account=account, name_prefix="acme-", platform="acme", input_bucket="acme-spark-job-data-input"
+    )

@@ -104,7 +104,7 @@ def test_the_password_is_made_once_encrypted_and_as_kestra_wants_it() -> None:
 def test_its_names_are_those_of_terraform() -> None:
     root = (settings.REPOSITORY / "terraform" / "main.tf").read_text()
     module = (settings.REPOSITORY / "terraform" / "modules" / "kestra_host" / "main.tf").read_text()
-    assert 'password_parameter = "/${var.platform}/${var.name_prefix}kestra-password"' in root
+    assert 'password_parameter = "/drydock/${var.name_prefix}kestra-password"' in root
     assert 'bundles     = "kestra"' in root
     assert 'name = "${var.name_prefix}kestra-host"' in module
     take_up = (settings.REPOSITORY / "terraform" / "modules" / "kestra_host" / "files" / "take-up").read_text()
