@@ -68,18 +68,18 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
         delivery = _delivery(found.site, to_deploy)
         _show_flows(delivery)
         _validate(found.site, delivery)
-        _ensure_state_bucket(found, confirm)
+        otherwise = _confirm_state_bucket(found, confirm)
         host_before = kestra_host.find(found.site)
         with planner(found.site, to_deploy) as terraform:
             plan = terraform.plan()
             _show(plan)
             instance_types, size = plan.variables["instance_types"], plan.outputs.get("kestra_host_size")
-            _look(checks.of_clusters(found, instance_types.values()))
+            _look(checks.of_plan(found, plan))
             told_costs = list(costs.of(found.site.account.region, instance_types, plan.variables["core_count"], size))
             for line in told_costs:
                 output.say(line)
             if not plan.is_empty or not delivery.is_deployed:
-                account.confirm(found, confirm, f"This changes {found.title}.")
+                account.confirm(found, confirm, f"This changes {found.title}.", otherwise)
                 trial.forget(found.site)  # whatever happens now, the next deployment tries what it finds
             if size is not None and kestra_host.ensure_password(found.site):
                 output.done(f"Made Kestra's password: {kestra_host.password_parameter(found.site)} in Parameter Store")
@@ -156,17 +156,20 @@ def _validate(where: Site, delivery: Delivery) -> None:
         try:
             flow_registration.require_valid(engine, delivery.bundle.flows)
         except DrydockError as error:
-            error.add_note("Nothing was changed.")
+            error.add_note(account.NOTHING_CHANGED)
             raise
     output.done(f"Flows validated: {', '.join(name.removesuffix('.yaml') for name in delivery.bundle.flows)}")
 
 
-def _ensure_state_bucket(found: Deployment, confirmed: str) -> None:
-    """Ask before the first thing is made. Terraform cannot plan before there is a place for its state."""
+def _confirm_state_bucket(found: Deployment, confirmed: str) -> str:
+    """Ask before the first thing is made: Terraform cannot plan before there is a place for its state. Returns what has
+    become of the account for whoever says no to the rest."""
     bucket = found.site.state_bucket
-    if not found.site.existing([bucket]):
-        output.say(f"Nothing of the platform is here yet. `{bucket}`, the bucket of Terraform's state, comes first.")
-        account.confirm(found, confirmed, f"This makes that bucket in {found.title}; you are asked again for the rest.")
+    if found.site.existing([bucket]):
+        return account.NOTHING_CHANGED
+    output.say(f"Nothing of the platform is here yet. `{bucket}`, the bucket of Terraform's state, comes first.")
+    account.confirm(found, confirmed, f"This makes that bucket in {found.title}; you are asked again for the rest.")
+    return f"Only the bucket of Terraform's state was made: `make {found.site.verbs.end}` removes it."
 
 
 def _show(plan: Plan) -> None:

@@ -17,6 +17,7 @@ from drydock.site import AWS, EMR_PAGE, Site, Verbs
 
 SIGN_IN = "`aws sso login`, say, or any other way that the AWS CLI knows, mends it; `AWS_PROFILE` chooses a profile."
 PREFIX_VARIABLE = "DRYDOCK_NAME_PREFIX"
+NOTHING_CHANGED = "Nothing was changed."
 
 ConfirmOption = Annotated[
     str, typer.Option("--confirm", metavar="ACCOUNT", help="The account's id: it is not asked for then.")
@@ -69,17 +70,18 @@ def held(deployment: Deployment, verb: str) -> Iterator[None]:
         yield
 
 
-def confirm(deployment: Deployment, confirmed: str, question: str) -> None:
-    """Have the account's id typed, unless it was given as CONFIRM. Raises UsageError or DrydockError without it."""
+def confirm(deployment: Deployment, confirmed: str, question: str, otherwise: str = NOTHING_CHANGED) -> None:
+    """Have the account's id typed, unless it was given as CONFIRM. Raises UsageError or DrydockError without it, which
+    say `otherwise`: what has become of the account."""
     account_id = deployment.identity.account_id
     if confirmed:
         if confirmed != account_id:
-            raise UsageError(f"CONFIRM is `{confirmed}`, and the account is {account_id}. Nothing was changed.")
+            raise UsageError(f"CONFIRM is `{confirmed}`, and the account is {account_id}. {otherwise}")
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"Nobody is here to be asked. `CONFIRM={account_id}` says yes. Nothing was changed.")
+        raise UsageError(f"Nobody is here to be asked. `CONFIRM={account_id}` says yes. {otherwise}")
     if typer.prompt(f"{question} Type the account's id to go on", default="", show_default=False) != account_id:
-        raise DrydockError("That is not its id. Nothing was changed.")
+        raise DrydockError(f"That is not its id. {otherwise}")
 
 
 def _account() -> aws.CallersAccount:

@@ -1,16 +1,19 @@
 """What can be known to fail on AWS, looked at before anything is changed there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from drydock import settings
 from drydock.on_aws.account import Deployment
+from drydock.on_aws.plan import Plan
 from drydock.preflight.finding import Check, Finding, failure, ok, warning
 
 GROUP = "Before anything is changed"
 EMR_CLEANUP_ROLE = "AWSServiceRoleForEMRCleanup"
+KESTRA_ROLE_ADDRESS = "module.iam.aws_iam_role.kestra"
+SESSION_SECONDS = 900  # the least that STS gives
 
 
 def of(deployment: Deployment) -> list[Check]:
@@ -18,25 +21,58 @@ def of(deployment: Deployment) -> list[Check]:
     client, region = deployment.site.account.client, deployment.site.account.region
     release = settings.versions()["emr"]["release"]
     return [
-        Check(GROUP, "caller", lambda: _caller(deployment.identity.arn)),
+        Check(GROUP, "caller", lambda: _caller(deployment.identity.arn, deployment.site.account.endpoint_url)),
         Check(GROUP, "EMR release", lambda: _release(client("emr"), release, region)),
         Check(GROUP, "open security groups", lambda: _block_public_access(client("emr"))),
         Check(GROUP, "EMR's own role", lambda: _service_linked_role(client("iam"))),
     ]
 
 
-def of_clusters(deployment: Deployment, instance_types: Iterable[str]) -> list[Check]:
-    """What is looked at when the plan says what clusters are made of."""
-    emr, wanted = deployment.site.account.client("emr"), sorted(set(instance_types))
+def of_plan(deployment: Deployment, plan: Plan) -> list[Check]:
+    """What is looked at when the plan says what clusters are made of, and what stays as it is."""
+    client = deployment.site.account.client
+    wanted = sorted(set(plan.variables["instance_types"].values()))
     release = settings.versions()["emr"]["release"]
-    return [Check(GROUP, "instance types", lambda: _instance_types(emr, wanted, release))]
+    found = [Check(GROUP, "instance types", lambda: _instance_types(client("emr"), wanted, release))]
+    if all(address != KESTRA_ROLE_ADDRESS for _, address in plan.changes):  # else it will trust whom the plan says
+        role = deployment.site.name_prefix + settings.KESTRA_ROLE
+        found.append(Check(GROUP, settings.KESTRA_ROLE, lambda: _kestra_role(client("iam"), client("sts"), role)))
+    return found
 
 
-def _caller(arn: str) -> Iterator[Finding]:
-    if arn.endswith(":root"):
-        yield warning("caller", "You act as the account's root user.", "A role with administrator's rights is safer.")
-    else:
+def _caller(arn: str, endpoint_url: str | None) -> Iterator[Finding]:
+    """Another endpoint may be what plays an account; whether its root user assumes roles is its own affair."""
+    if not arn.endswith(":root"):
         yield ok("caller", arn.rpartition(":")[2])
+    elif endpoint_url is None:
+        yield failure(
+            "caller",
+            "You act as the account's root user, which AWS lets assume no role; the driver acts as kestra-role.",
+            "Sign in as a user or a role with administrator's rights.",
+        )
+    else:
+        yield warning("caller", "You act as the account's root user.", "On AWS it could assume no role.")
+
+
+def _kestra_role(iam: Any, sts: Any, name: str) -> Iterator[Finding]:
+    """Whether the caller may act as it, as the trial and `aws-run` do: by doing so."""
+    try:
+        arn = iam.get_role(RoleName=name)["Role"]["Arn"]
+    except iam.exceptions.NoSuchEntityException:
+        return
+    try:
+        sts.assume_role(RoleArn=arn, RoleSessionName="drydock-preflight", DurationSeconds=SESSION_SECONDS)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        yield failure(
+            settings.KESTRA_ROLE,
+            f"You may not act as {name}, as the trial and `make aws-run` do.",
+            "`kestra_trusted_principals` in terraform/profiles/aws.tfvars names who may (empty: whoever this account "
+            "lets), and a policy of yours has to allow sts:AssumeRole.",
+        )
+    else:
+        yield ok(settings.KESTRA_ROLE, f"you may act as {name}")
 
 
 def _release(emr: Any, release: str, region: str) -> Iterator[Finding]:

@@ -124,6 +124,11 @@ def test_nothing_goes_on_without_the_accounts_id(
             account.confirm(found, given, "This changes it.")
 
 
+def test_whoever_says_no_is_told_what_was_made_already(caller: dict[str, str], paths: settings.Paths) -> None:
+    with pytest.raises(DrydockError, match=r"says yes\. Only a bucket was made\.$"):
+        account.confirm(account.opened(paths), "", "This changes it.", "Only a bucket was made.")
+
+
 def test_one_verb_at_a_time(caller: dict[str, str], paths: settings.Paths) -> None:
     found = account.opened(paths)
     with (

@@ -1,5 +1,6 @@
 """What is looked at before anything is changed on AWS."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 from drydock import settings
 from drydock.on_aws import checks
 from drydock.on_aws.account import Deployment, Identity
+from drydock.on_aws.plan import Plan
 from drydock.preflight import finding
 from drydock.preflight.finding import Finding, Status
 
@@ -16,6 +18,8 @@ RELEASE = settings.versions()["emr"]["release"]
 MISSING = ClientError(
     {"Error": {"Code": "InvalidRequestException", "Message": "no such release"}}, "DescribeReleaseLabel"
 )
+ADMIN, ROOT = "arn:aws:iam::123456789012:role/admin", "arn:aws:iam::123456789012:root"
+KESTRA_ROLE = "arn:aws:iam::123456789012:role/acme-kestra-role"
 
 
 class NoSuchEntityException(Exception):
@@ -32,6 +36,8 @@ class Aws:
         self.has_release = True
         self.blocks = True
         self.has_cleanup_role = True
+        self.has_kestra_role = True
+        self.refuses_sessions: str | None = None
         self.types = ["m5.xlarge", "m5.2xlarge", "r5.xlarge"]
 
     def client(self, _service: str) -> "Aws":
@@ -47,11 +53,17 @@ class Aws:
         found = {"BlockPublicSecurityGroupRules": self.blocks, "PermittedPublicSecurityGroupRuleRanges": ranges}
         return {"BlockPublicAccessConfiguration": found}
 
-    def get_role(self, **asked: str) -> dict[str, Any]:
-        assert asked == {"RoleName": "AWSServiceRoleForEMRCleanup"}
-        if not self.has_cleanup_role:
+    def get_role(self, *, RoleName: str) -> dict[str, Any]:  # noqa: N803
+        there = {"AWSServiceRoleForEMRCleanup": self.has_cleanup_role, "acme-kestra-role": self.has_kestra_role}
+        if not there[RoleName]:
             raise NoSuchEntityException
-        return {}
+        return {"Role": {"Arn": f"arn:aws:iam::123456789012:role/{RoleName}"}}
+
+    def assume_role(self, **asked: Any) -> dict[str, Any]:
+        assert asked == {"RoleArn": KESTRA_ROLE, "RoleSessionName": "drydock-preflight", "DurationSeconds": 900}
+        if self.refuses_sessions:
+            raise ClientError({"Error": {"Code": self.refuses_sessions, "Message": "no"}}, "AssumeRole")
+        return {"Credentials": {}}
 
     def list_supported_instance_types(self, **asked: str) -> dict[str, Any]:
         """A type a page."""
@@ -65,12 +77,18 @@ def aws() -> Aws:
     return Aws()
 
 
-def look(aws: Aws, arn: str = "arn:aws:iam::123456789012:role/admin", *types: str) -> dict[str, Finding]:
-    """The findings by their subjects."""
-    account = SimpleNamespace(client=aws.client, region="eu-central-1")
-    found = Deployment(Identity("123456789012", arn), SimpleNamespace(account=account))  # type: ignore[arg-type]
-    to_check = checks.of_clusters(found, types) if types else checks.of(found)
+def look(aws: Aws, arn: str = ADMIN, endpoint_url: str | None = None, plan: Plan | None = None) -> dict[str, Finding]:
+    """The findings by their subjects: those before there is a plan, or of one."""
+    account = SimpleNamespace(client=aws.client, region="eu-central-1", endpoint_url=endpoint_url)
+    site = SimpleNamespace(account=account, name_prefix="acme-")
+    found = Deployment(Identity("123456789012", arn), site)  # type: ignore[arg-type]
+    to_check = checks.of(found) if plan is None else checks.of_plan(found, plan)
     return {each.subject: each for group in finding.carry_out(to_check).values() for each in group}
+
+
+def plan_of(*addresses: str, master: str = "m5.xlarge", core: str = "m5.xlarge") -> Plan:
+    types = {"instance_types": {"master": master, "core": core}}
+    return Plan(Path("plan"), [("update", address) for address in addresses], types)
 
 
 def test_where_all_is_well_each_line_says_what_was_found(aws: Aws) -> None:
@@ -88,10 +106,37 @@ def test_a_release_that_is_not_offered_is_a_failure(aws: Aws) -> None:
     assert (found.status, found.found) == (Status.FAILURE, f"eu-central-1 does not offer {RELEASE}.")
 
 
-def test_the_root_user_and_open_groups_are_warnings(aws: Aws) -> None:
+def test_open_groups_are_a_warning(aws: Aws) -> None:
     aws.blocks = False
-    found = look(aws, "arn:aws:iam::123456789012:root")
-    assert (found["caller"].status, found["open security groups"].status) == (Status.WARNING, Status.WARNING)
+    assert look(aws)["open security groups"].status == Status.WARNING
+
+
+def test_the_root_user_can_assume_no_role(aws: Aws) -> None:
+    found = look(aws, ROOT)["caller"]
+    assert (found.status, "lets assume no role" in found.found) == (Status.FAILURE, True)
+
+
+def test_what_plays_an_account_may_let_it(aws: Aws) -> None:
+    assert look(aws, ROOT, "http://127.0.0.1:9999")["caller"].status == Status.WARNING
+
+
+class TestKestraRole:
+    def test_that_the_caller_may_act_as_it_is_tried(self, aws: Aws) -> None:
+        found = look(aws, plan=plan_of())["kestra-role"]
+        assert (found.status, found.found) == (Status.OK, "you may act as acme-kestra-role")
+
+    def test_one_that_does_not_trust_the_caller_is_a_failure(self, aws: Aws) -> None:
+        aws.refuses_sessions = "AccessDenied"
+        found = look(aws, plan=plan_of("module.storage.aws_s3_bucket.this"))["kestra-role"]
+        assert (found.status, "`kestra_trusted_principals`" in found.fix) == (Status.FAILURE, True)
+
+    def test_one_that_the_plan_makes_or_changes_is_not_asked_for(self, aws: Aws) -> None:
+        aws.refuses_sessions = "AccessDenied"
+        assert "kestra-role" not in look(aws, plan=plan_of("module.iam.aws_iam_role.kestra"))
+
+    def test_one_that_is_not_there_is_not_asked_for(self, aws: Aws) -> None:
+        aws.has_kestra_role = False
+        assert "kestra-role" not in look(aws, plan=plan_of())
 
 
 def test_a_role_that_the_first_cluster_makes_is_nothing_to_worry_about(aws: Aws) -> None:
@@ -101,6 +146,7 @@ def test_a_role_that_the_first_cluster_makes_is_nothing_to_worry_about(aws: Aws)
 
 
 def test_types_that_emr_does_not_run_on_are_named(aws: Aws) -> None:
-    assert look(aws, "any", "r5.xlarge", "m5.xlarge")["instance types"].found == "m5.xlarge, r5.xlarge"
-    found = look(aws, "any", "m5.xlarge", "t2.nano")["instance types"]
+    found = look(aws, plan=plan_of(master="r5.xlarge"))["instance types"]
+    assert (found.status, found.found) == (Status.OK, "m5.xlarge, r5.xlarge")
+    found = look(aws, plan=plan_of(core="t2.nano"))["instance types"]
     assert (found.status, found.found) == (Status.FAILURE, f"EMR does not run {RELEASE} on t2.nano here.")

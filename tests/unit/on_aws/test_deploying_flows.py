@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from drydock import deploy_aws, jobs
 from drydock.deploy_aws import Delivery
 from drydock.errors import DrydockError
-from drydock.on_aws import bundles, kestra_host, orchestrator
+from drydock.on_aws import account, bundles, kestra_host, orchestrator
 from drydock.on_aws.bundles import Bundle
 from drydock.on_aws.kestra_host import Host
 
@@ -120,6 +121,26 @@ def test_the_trial_is_given_the_flows_that_are_deployed(where: Any, tmp_path: Pa
     for bundle in (BEFORE, AFTER):
         folder = deploy_aws._unpacked(where, bundle)
         assert {file.name: file.read_text() for file in folder.iterdir()} == bundle.flows
+
+
+class TestStateBucket:
+    """It comes before the plan, so whoever declines the plan is told of it."""
+
+    @pytest.fixture
+    def found(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        where = SimpleNamespace(state_bucket="acme-state", verbs=SimpleNamespace(end="destroy-aws"))
+        monkeypatch.setattr(account, "confirm", lambda *_: None)
+        return SimpleNamespace(site=where, title="account 1")
+
+    def test_one_that_is_there_changes_nothing(self, found: Any) -> None:
+        found.site.existing = lambda buckets: buckets
+        assert deploy_aws._confirm_state_bucket(found, "") == "Nothing was changed."
+
+    def test_one_that_is_made_is_a_change(self, found: Any) -> None:
+        found.site.existing = lambda _: []
+        assert deploy_aws._confirm_state_bucket(found, "") == (
+            "Only the bucket of Terraform's state was made: `make destroy-aws` removes it."
+        )
 
 
 class TestHost:
