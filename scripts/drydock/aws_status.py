@@ -13,6 +13,7 @@ from drydock.site import Site
 
 NOT_DEPLOYED = 3
 CLUSTER_DAYS = 7
+SHOWN_REVISIONS = 5
 SHOWN_CLUSTERS = 10
 SHOWN_DAYS = 14
 
@@ -41,7 +42,9 @@ def _show_revisions(found: Deployment, deployed: str) -> None:
     if here != deployed:
         output.say(f"  this checkout has {here}: `make deploy-aws` deploys it")
     if others := [each for each in there if each != deployed]:
-        output.say(f"  before: {', '.join(others[:5])}; `make deploy-aws REVISION={others[0]}` goes back")
+        older = there[there.index(deployed) + 1 :] if deployed in there else []
+        back = f"; `make deploy-aws REVISION={older[0]}` goes back" if older else ""
+        output.say(f"  others: {', '.join(others[:SHOWN_REVISIONS])}{back}")
 
 
 def _show_host(where: Site) -> None:
