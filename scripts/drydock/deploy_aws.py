@@ -36,7 +36,7 @@ from drydock.on_aws.plan import Plan, planner
 from drydock.preflight import finding
 from drydock.preflight.finding import Check, Status
 from drydock.site import Site
-from drydock.toolchain.stamps import replacing, write_file
+from drydock.toolchain.stamps import write_file
 
 RevisionOption = Annotated[str, typer.Option("--revision", help="Jobs that were deployed before, to go back to.")]
 
@@ -183,22 +183,13 @@ def _show(plan: Plan) -> None:
 
 def _try(where: Site, config: dict[str, Any], revision: str, bundle: Bundle) -> None:
     """A step through the flows that are deployed, as kestra-role."""
-    with orchestrator.opened(where, config, _unpacked(where, bundle)) as engine:
+    with orchestrator.opened(where, config, bundle) as engine:
         told = trial.run(where, engine, revision)
     if others := trial.other_versions(told):
         output.warn(f"The cluster has other versions than versions.toml says of the release: {'; '.join(others)}.")
     else:
         versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
         output.done(f"The cluster has what the release should: {versions}")
-
-
-def _unpacked(where: Site, bundle: Bundle) -> Path:
-    """The folder of the bundle's flows on this machine."""
-    folder = where.directory / "flows"
-    with replacing(folder) as draft:
-        for name, source in bundle.flows.items():
-            (draft / name).write_text(source)
-    return folder
 
 
 def _see_to_host(where: Site, before: Host | None, outputs: dict[str, Any], bundle: str) -> None:

@@ -25,6 +25,7 @@ from drydock.site import Site
 
 FOLDER = "kestra"  # as in terraform/main.tf
 FLOWS = "kestra/flows/"
+DRIVER = "kestra/driver"  # where Python finds it
 # Files and folders of the repository. What the image is made of is what compose/kestra/Dockerfile copies.
 CONTENTS = (
     "compose/compose.yaml",
@@ -61,6 +62,11 @@ class Bundle:
         with tarfile.open(fileobj=io.BytesIO(self.content)) as archive:
             members = [each for each in archive if each.name.startswith(FLOWS) and each.name.endswith(".yaml")]
             return {each.name.removeprefix(FLOWS): _text(archive, each) for each in members}
+
+    def unpack(self, folder: Path) -> None:
+        """All of it, into a folder."""
+        with tarfile.open(fileobj=io.BytesIO(self.content)) as archive:
+            archive.extractall(folder, filter="data")
 
 
 def of_checkout(repository: Path = settings.REPOSITORY) -> Bundle:

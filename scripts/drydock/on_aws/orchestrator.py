@@ -1,5 +1,7 @@
 """Kestra for a deployment, on this machine: its engine runs the same flows, and the driver acts as kestra-role on AWS.
 
+What it runs is a bundle that was deployed, as Kestra's host would, or the checkout's flows and driver.
+
 It is there for as long as a verb needs it; no schedule fires. Executions are kept beside what else is known of the
 deployment, and one that a crash has left running is killed when it is opened again.
 """
@@ -19,10 +21,13 @@ from drydock import env, kestra, log_files, output, processes, secrets, settings
 from drydock.errors import ServiceFailed
 from drydock.executions import POLL_SECONDS, STOPPING_SECONDS
 from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
+from drydock.on_aws import bundles
+from drydock.on_aws.bundles import Bundle
 from drydock.on_aws.role_credentials import Served, served
 from drydock.services import base_environment, kestra_environment
 from drydock.site import Site
 from drydock.toolchain import engine
+from drydock.toolchain.stamps import replacing
 
 STOP_SECONDS = 60
 SHOWN_LINES = 12
@@ -31,18 +36,19 @@ PROXIES = (*env.PROXIES, "NO_PROXY", "no_proxy")
 
 
 @contextmanager
-def opened(where: Site, config: dict[str, Any], flows: Path | None = None) -> Iterator[Kestra]:
-    """Kestra with the flows of a folder, by default this checkout's, for as long as the context lasts. `config` is the
-    platform's.
+def opened(where: Site, config: dict[str, Any], bundle: Bundle | None = None) -> Iterator[Kestra]:
+    """Kestra with the flows and the driver of a bundle, by default this checkout's, for as long as the context lasts.
+    `config` is the platform's.
 
     One at a time: the caller holds the deployment. Raises ServiceFailed when a flow is refused, or the role is.
     """
     folder = where.directory / "kestra"
     for each in (folder, folder / "data"):
         each.mkdir(mode=0o700, exist_ok=True)
+    flows, driver = (where.paths.flows, {}) if bundle is None else _unpacked(where, bundle)
     with (
         served(where.account, config["roles"]["kestra_arn"], folder) as credentials,
-        _engine(where, folder, flows or where.paths.flows, _drivers_aws(where, config, credentials)) as engine_,
+        _engine(where, folder, flows, {**driver, **_drivers_aws(where, config, credentials)}) as engine_,
     ):
         yield engine_
 
@@ -61,8 +67,17 @@ def validating(where: Site) -> Iterator[Kestra]:
             yield engine_
 
 
+def _unpacked(where: Site, bundle: Bundle) -> tuple[Path, dict[str, str]]:
+    """The folder of the bundle's flows, and the variable by which Python finds its driver before the checkout's."""
+    folder = where.directory / "bundle"
+    with replacing(folder) as draft:
+        bundle.unpack(draft)
+    return folder / bundles.FLOWS, {"PYTHONPATH": str(folder / bundles.DRIVER)}
+
+
 @contextmanager
-def _engine(where: Site, folder: Path, flows: Path, drivers_aws: Mapping[str, str]) -> Iterator[Kestra]:
+def _engine(where: Site, folder: Path, flows: Path, drivers: Mapping[str, str]) -> Iterator[Kestra]:
+    """`drivers` are variables of the driver's alone."""
     password, log_file = folder / "password", folder / "engine.log"
     secrets.ensure_kestra_password(password)
     with socket.create_server((settings.LOOPBACK, 0)) as reserved:
@@ -73,7 +88,7 @@ def _engine(where: Site, folder: Path, flows: Path, drivers_aws: Mapping[str, st
         "ENGINE_FLOWS": str(flows),
         "ENGINE_SCHEDULES": "false",
         "ENGINE_ATTACHED": "true",
-        **drivers_aws,
+        **drivers,
     }
     with log_files.open_to_append(log_file) as log:
         began = log.tell()

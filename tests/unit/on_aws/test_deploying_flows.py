@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from drydock import deploy_aws, jobs
 from drydock.deploy_aws import Delivery
 from drydock.errors import DrydockError
-from drydock.on_aws import account, bundles, kestra_host, orchestrator
+from drydock.on_aws import account, bundles, kestra_host, orchestrator, trial
 from drydock.on_aws.bundles import Bundle
 from drydock.on_aws.kestra_host import Host
 
@@ -116,11 +115,18 @@ def test_one_that_is_refused_ends_it_before_anything_is_changed(where: Any, engi
     assert refused.value.__notes__ == ["Nothing was changed."]
 
 
-def test_the_trial_is_given_the_flows_that_are_deployed(where: Any, tmp_path: Path) -> None:
-    where.directory = tmp_path
-    for bundle in (BEFORE, AFTER):
-        folder = deploy_aws._unpacked(where, bundle)
-        assert {file.name: file.read_text() for file in folder.iterdir()} == bundle.flows
+def test_the_trial_is_given_what_is_deployed(where: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    @contextmanager
+    def opened(*asked: Any) -> Iterator[str]:
+        given.append(asked)
+        yield "the engine"
+
+    monkeypatch.setattr(orchestrator, "opened", opened)
+    monkeypatch.setattr(trial, "run", lambda *_: {"versions": trial.expected_versions()})
+    deploy_aws._try(where, {"format": 1}, "a1", BEFORE)
+    assert given == [(where, {"format": 1}, BEFORE)]
 
 
 class TestStateBucket:
