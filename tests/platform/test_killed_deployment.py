@@ -80,7 +80,7 @@ def test_a_deployment_that_is_killed_at_each_stage_is_completed_by_the_next(acco
 
     uploading = account.start("deploy-aws", CONFIRM)
     uploading.wait_for("✓ Terraform: ")
-    assert "was ended, is still at work here" in uploading.text
+    assert "was killed, is still at work here" in uploading.text
     kill(uploading)
 
     trying = account.start("deploy-aws", CONFIRM)
