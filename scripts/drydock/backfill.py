@@ -26,6 +26,7 @@ from drydock.kestra import Kestra
 from drydock.leftovers import end_leftovers
 from drydock.run import warn_of
 from drydock.running import require_running
+from drydock.site import Site
 
 # One has the nodes while the next one's cluster waits for them.
 GENERATED_AT_ONCE = 2
@@ -49,7 +50,7 @@ def backfill(first: FromOption = "", last: ToOption = "", rows: RowsOption = "")
         f"{len(plan.to_process)} to process."
     )
     with executions.client(paths, ports) as engine, Signals().caught() as signals:
-        work = Backfill(engine, plan, row_count or DEFAULT_ROWS, signals)
+        work = Backfill(where, engine, plan, row_count or DEFAULT_ROWS, signals)
         try:
             work.run()
         finally:  # also when nobody reads any more: a driver that Kestra has killed may leave its cluster to others
@@ -120,12 +121,12 @@ class Backfill:
     without success, `stale` which later days look back at something else now.
     """
 
-    def __init__(self, engine: Kestra, plan: Plan, rows: int, signals: Signals) -> None:
+    def __init__(self, where: Site, engine: Kestra, plan: Plan, rows: int, signals: Signals) -> None:
         self.failure: str | None = None
         self.done: set[date] = set()
         self.failed: set[date] = set()
         self.stale: set[date] = set()
-        self._engine, self._plan, self._rows, self._signals = engine, plan, rows, signals
+        self._where, self._engine, self._plan, self._rows, self._signals = where, engine, plan, rows, signals
         self._to_generate, self._to_process = list(plan.to_generate), list(plan.to_process)
         self._running: list[tuple[date, Execution]] = []
         self._run_ids: dict[date, str] = {}
@@ -181,7 +182,7 @@ class Backfill:
     def _start(self, day: date, asked: FlowRun) -> Execution:
         run_id = self._run_ids.setdefault(day, uuid.uuid4().hex[:8])
         self.failed.add(day)  # until it is known to have succeeded: its start may have been heard although it failed
-        execution = Execution(self._engine, asked, run_id)
+        execution = Execution(self._engine, asked, run_id, self._where.stopping_seconds)
         self._running.append((day, execution))
         return execution
 

@@ -29,8 +29,6 @@ POLL_SECONDS = 0.5
 UNREACHABLE_SECONDS = 120
 # Whoever is to be stopped waits for less.
 UNREACHABLE_STOPPING_SECONDS = 20
-# The driver waits as long as this for its cluster to end, when it is asked to stop.
-STOPPING_SECONDS = 180
 SHOWN_LINES = 25
 NEWS_CHARACTERS = 120
 LATE_LINES_SECONDS = 3
@@ -66,10 +64,13 @@ class Failure:
 class Execution:
     """An execution of a flow, with those that it has started, as they were at the last look."""
 
-    def __init__(self, engine: Kestra, asked: FlowRun, run_id: str) -> None:
-        """Starts it; an engine that is being restarted is waited for. Raises KestraRefused or KestraUnreachable."""
+    def __init__(self, engine: Kestra, asked: FlowRun, run_id: str, stopping_seconds: float) -> None:
+        """Starts it; an engine that is being restarted is waited for. `stopping_seconds` is its site's.
+
+        Raises KestraRefused or KestraUnreachable.
+        """
         self.asked = asked
-        self._engine = engine
+        self._engine, self._stopping_seconds = engine, stopping_seconds
         self._found = _start(engine, asked, run_id)
         self._started: dict[str, list[Document]] = {}  # by whose they are, in their order
         self._line = ""
@@ -130,7 +131,7 @@ class Execution:
         """
         now = time.monotonic()
         self._to_end_since = self._to_end_since or now
-        if now - self._to_end_since > STOPPING_SECONDS:
+        if now - self._to_end_since > self._stopping_seconds:
             raise DrydockError(f"Execution {self.id} of {self.asked.flow} does not end: it is {self.state}.")
         for each in self._family():
             if _state(each) not in (*ENDED, "KILLING"):
@@ -221,12 +222,12 @@ def _start(engine: Kestra, asked: FlowRun, run_id: str) -> Document:
             time.sleep(POLL_SECONDS)
 
 
-def follow(engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Execution:
+def follow(engine: Kestra, asked: FlowRun, run_id: str, signals: Signals, stopping_seconds: float) -> Execution:
     """Run a flow, showing how it goes, until it has ended; a signal ends it early.
 
     Whoever leaves by an exception, because nobody reads any more for instance, has ended it as well.
     """
-    execution = Execution(engine, asked, run_id)
+    execution = Execution(engine, asked, run_id, stopping_seconds)
     try:
         with output.stage(asked.doing) as tell:
             while not execution.has_ended:

@@ -13,7 +13,9 @@ from drydock.site import Site, Verbs
 LEFTOVER_SECONDS = 120
 SILENCE_SECONDS = 30
 POLL_SECONDS = 1.0
-ALIVE_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
+ENDING = "TERMINATING"
+ALIVE_STATES = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", ENDING]
+ENDED_AT_ONCE = 10  # TerminateJobFlows takes no more
 
 
 def end_leftovers(where: Site, run_id: str, console: output.Console = output.CONSOLE) -> str:
@@ -36,24 +38,32 @@ def _end(emr: Any, run_id: str, verbs: Verbs) -> str:
             if not alive:
                 since = f" (ended since, with the operator's key: {', '.join(sorted(ended))})" if ended else ""
                 return f"No cluster of this run is alive{since}."
-            emr.terminate_job_flows(JobFlowIds=alive)
-            ended |= set(alive)
-            left = f"Still alive: {', '.join(alive)}."
+            if to_end := [cluster_id for cluster_id, state in alive.items() if state != ENDING]:
+                emr.terminate_job_flows(JobFlowIds=to_end[:ENDED_AT_ONCE])
+                ended |= set(to_end[:ENDED_AT_ONCE])
+                left = f"Still alive: {', '.join(to_end)}. {way_out}"
+            else:
+                left = f"EMR is ending {', '.join(alive)}, which may take some minutes."
         except ClientError as error:
-            left = f"Clusters of this run may be alive: {error}."
+            left = f"Clusters of this run may be alive: {error}. {way_out}"
             if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-                return f"{left} {way_out}"
+                return left
         except BotoCoreError as error:
-            left = f"Clusters of this run may be alive, EMR does not answer: {error}."
+            left = f"Clusters of this run may be alive, EMR does not answer: {error}. {way_out}"
         now = time.monotonic()
         if now - begun_at >= LEFTOVER_SECONDS or now - answered_at >= SILENCE_SECONDS:
-            return f"{left} {way_out}"
+            return left
         time.sleep(POLL_SECONDS)
 
 
-def _alive_clusters(emr: Any, run_id: str) -> list[str]:
-    """Ids of the run's clusters that have not ended. A day: longer than any run here lasts."""
+def _alive_clusters(emr: Any, run_id: str) -> dict[str, str]:
+    """The state of each of the run's clusters that have not ended, by its id. A day: longer than any run here lasts."""
     pages = emr.get_paginator("list_clusters").paginate(
         ClusterStates=ALIVE_STATES, CreatedAfter=datetime.now(UTC) - timedelta(days=1)
     )
-    return [cluster["Id"] for page in pages for cluster in page["Clusters"] if cluster["Name"].endswith(f"-{run_id}")]
+    return {
+        cluster["Id"]: cluster["Status"]["State"]
+        for page in pages
+        for cluster in page["Clusters"]
+        if cluster["Name"].endswith(f"-{run_id}")
+    }

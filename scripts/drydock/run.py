@@ -57,7 +57,7 @@ def run_day(where: Site, engine: Kestra, day: date, rows: int) -> str:
 def run_flow(where: Site, engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Execution:
     """The execution, when it has ended well. Raises RunFailed or Stopped otherwise, when nothing is left of it."""
     try:
-        execution = executions.follow(engine, asked, run_id, signals)
+        execution = executions.follow(engine, asked, run_id, signals, where.stopping_seconds)
         if execution.state == SUCCESS and signals.first is None:
             output.done(f"{asked.did}{_on_clusters(execution)} ({execution.seconds:.0f} s)")
             return execution

@@ -46,6 +46,8 @@ class Site:
     pages: tuple[tuple[str, str], ...]
     """Where a person sees more: what, and its address."""
     verbs: "Verbs"
+    stopping_seconds: int
+    """How long an execution that is to be stopped may take: its driver waits for its cluster's end before its own."""
     aws_cli: str
     """How `aws` is called for the account to be found: before its own arguments."""
 
@@ -126,5 +128,6 @@ def local(paths: settings.Paths, ports: settings.Ports) -> Site:
             ("History Server", ports.history_server_url),
         ),
         verbs=Verbs(deploy="local-up", run="run", status="local-status", end="local-down"),
+        stopping_seconds=180,
         aws_cli='eval "$(make -s env)"; aws',
     )

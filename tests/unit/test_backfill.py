@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drydock import backfill, calendar, output
+from drydock import backfill, calendar, output, settings, site
 from drydock.backfill import Backfill, Plan, parse_range
 from drydock.day import FlowRun
 from drydock.days import Day
@@ -92,7 +92,7 @@ class ScriptedExecution:
     log: Sequence[Any] = []
     running: Sequence[Any] = []
 
-    def __init__(self, _engine: object, asked: FlowRun, run_id: str) -> None:
+    def __init__(self, _engine: object, asked: FlowRun, run_id: str, _stopping_seconds: float) -> None:
         self.asked, self.run_id = asked, run_id
         self.day = date.fromisoformat(asked.inputs["date"])
         self.looks, self.state, self.seconds, self.news = 0, "RUNNING", 1.0, "running"
@@ -133,7 +133,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedExecution]:
 
 
 def work(plan: Plan, signals: Signals | None = None) -> Backfill:
-    return Backfill(None, plan, 100, signals or Signals())  # type: ignore[arg-type]
+    where = site.local(settings.Paths(), settings.Ports(0))
+    return Backfill(where, None, plan, 100, signals or Signals())  # type: ignore[arg-type]
 
 
 def test_two_days_are_generated_at_once_and_one_is_processed_in_order(scripted: type[ScriptedExecution]) -> None:

@@ -13,6 +13,7 @@ from drydock.interrupts import Signals
 from drydock.kestra import Document, KestraUnreachable
 
 DAY = date(2026, 3, 7)
+STOPPING_SECONDS = 100
 
 
 class ScriptedKestra:
@@ -78,7 +79,7 @@ def engine() -> ScriptedKestra:
 
 @pytest.fixture
 def execution(engine: ScriptedKestra) -> Execution:
-    return Execution(engine, processing(DAY), "r1")  # type: ignore[arg-type]
+    return Execution(engine, processing(DAY), "r1", STOPPING_SECONDS)  # type: ignore[arg-type]
 
 
 def line(task: str, message: str) -> Document:
@@ -200,7 +201,7 @@ def many() -> KestraOfMany:
 
 @pytest.fixture
 def month(many: KestraOfMany) -> Execution:
-    found = Execution(many, FlowRun("month", "Running month", "Ran month", {}), "r1")  # type: ignore[arg-type]
+    found = Execution(many, FlowRun("month", "Running month", "Ran month", {}), "r1", STOPPING_SECONDS)  # type: ignore[arg-type]
     found.look()
     return found
 
@@ -284,8 +285,10 @@ def test_what_does_not_end_is_given_up(
     monkeypatch.setattr(executions.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(executions.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
     monkeypatch.setattr(engine, "kill", lambda _: None)
+    begun_at = now[0]
     with pytest.raises(DrydockError, match="does not end: it is RUNNING"):
         execution.end()
+    assert STOPPING_SECONDS < now[0] - begun_at < STOPPING_SECONDS + 2
 
 
 def test_an_engine_that_is_being_restarted_is_waited_for(
@@ -297,14 +300,14 @@ def test_an_engine_that_is_being_restarted_is_waited_for(
         engine.away = False
 
     monkeypatch.setattr(executions.time, "sleep", come_back)
-    assert Execution(engine, processing(DAY), "r1").id == "outer"  # type: ignore[arg-type]
+    assert Execution(engine, processing(DAY), "r1", STOPPING_SECONDS).id == "outer"  # type: ignore[arg-type]
     assert engine.refused == 1
 
 
 def test_what_may_have_been_started_is_not_started_again(engine: ScriptedKestra) -> None:
     engine.away = engine.hears = True
     with pytest.raises(KestraUnreachable):
-        Execution(engine, processing(DAY), "r1")  # type: ignore[arg-type]
+        Execution(engine, processing(DAY), "r1", STOPPING_SECONDS)  # type: ignore[arg-type]
     assert engine.refused == 1
 
 
@@ -315,7 +318,7 @@ def test_a_signal_ends_it(engine: ScriptedKestra, when: str, monkeypatch: pytest
         signals.first = 2
     else:
         monkeypatch.setattr(engine, "executions", lambda **_: setattr(signals, "first", 2) or [])
-    ended = executions.follow(engine, processing(DAY), "r1", signals)  # type: ignore[arg-type]
+    ended = executions.follow(engine, processing(DAY), "r1", signals, STOPPING_SECONDS)  # type: ignore[arg-type]
     assert (ended.state, engine.kills) == ("KILLED", 1)
 
 
@@ -326,5 +329,5 @@ def test_who_leaves_by_an_exception_has_ended_it(engine: ScriptedKestra, monkeyp
     monkeypatch.setattr(executions.output, "say", nobody_reads)
     monkeypatch.setattr(executions.output, "PLAIN_NEWS_SECONDS", 0)
     with pytest.raises(SystemExit):
-        executions.follow(engine, processing(DAY), "r1", Signals())  # type: ignore[arg-type]
+        executions.follow(engine, processing(DAY), "r1", Signals(), STOPPING_SECONDS)  # type: ignore[arg-type]
     assert engine.kills == 1

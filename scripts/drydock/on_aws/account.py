@@ -18,6 +18,7 @@ from drydock.site import AWS, EMR_PAGE, Site, Verbs
 SIGN_IN = "`aws sso login`, say, or any other way that the AWS CLI knows, mends it; `AWS_PROFILE` chooses a profile."
 PREFIX_VARIABLE = "DRYDOCK_NAME_PREFIX"
 NOTHING_CHANGED = "Nothing was changed."
+STOPPING_SECONDS = 1260  # the driver waits twenty minutes for EMR to end a cluster
 
 ConfirmOption = Annotated[
     str, typer.Option("--confirm", metavar="ACCOUNT", help="The account's id: it is not asked for then.")
@@ -115,6 +116,7 @@ def _site(paths: settings.Paths, account: aws.CallersAccount, identity: Identity
         history_server_url=None,
         pages=((EMR_PAGE, account.endpoint_url or console),),
         verbs=Verbs(deploy="deploy-aws", run="aws-run", status="aws-status", end="destroy-aws"),
+        stopping_seconds=STOPPING_SECONDS,
         aws_cli="aws",
     )
 

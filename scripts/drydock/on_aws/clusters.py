@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from drydock.errors import RunFailed
-from drydock.leftovers import ALIVE_STATES
+from drydock.leftovers import ALIVE_STATES, ENDED_AT_ONCE, ENDING
 from drydock.site import Site
 
 POLL_SECONDS = 2.0
 END_SECONDS = 1200  # EMR takes minutes; a node that cannot deliver its last logs longer
-ENDED_AT_ONCE = 10  # TerminateJobFlows takes no more
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def end(where: Site, tell: Callable[[str], None]) -> list[str]:
                 f"Still alive after {END_SECONDS / 60:.0f} minutes: {', '.join(each.id for each in alive)}."
             )
         with where.account.explained("end the clusters"):
-            if to_end := [each.id for each in alive if each.state != "TERMINATING"][:ENDED_AT_ONCE]:
+            if to_end := [each.id for each in alive if each.state != ENDING][:ENDED_AT_ONCE]:
                 emr.set_termination_protection(JobFlowIds=to_end, TerminationProtected=False)
                 emr.terminate_job_flows(JobFlowIds=to_end)
         time.sleep(POLL_SECONDS)

@@ -19,7 +19,7 @@ from typing import Any
 
 from drydock import env, kestra, log_files, output, processes, secrets, settings
 from drydock.errors import ServiceFailed
-from drydock.executions import POLL_SECONDS, STOPPING_SECONDS
+from drydock.executions import POLL_SECONDS
 from drydock.kestra import Kestra, KestraRefused, KestraUnreachable
 from drydock.on_aws import bundles
 from drydock.on_aws.bundles import Bundle
@@ -105,7 +105,7 @@ def _engine(where: Site, folder: Path, flows: Path, drivers: Mapping[str, str]) 
             with kestra.client(environment["DRYDOCK_KESTRA_URL"], password) as running:
                 with output.stage("Starting Kestra's engine on this machine"):
                     _await(running, process, log_file, began)
-                _end_what_was_left(running)
+                _end_what_was_left(running, where.stopping_seconds)
                 yield running
         finally:
             _end(process)
@@ -124,9 +124,9 @@ def _await(running: Kestra, process: "subprocess.Popen[bytes]", log_file: Path, 
         raise ServiceFailed(f"Kestra's engine did not come up. From its log, `{log_file}`:\n{said}") from error
 
 
-def _end_what_was_left(running: Kestra) -> None:
+def _end_what_was_left(running: Kestra, stopping_seconds: int) -> None:
     """Executions of a verb that was killed: an engine goes on with them when it starts."""
-    deadline = time.monotonic() + STOPPING_SECONDS
+    deadline = time.monotonic() + stopping_seconds
     while left := [each["id"] for each in running.live_executions()]:
         if time.monotonic() > deadline:
             raise ServiceFailed(f"Executions that an earlier command had left do not end: {', '.join(left)}.")

@@ -8,11 +8,13 @@ BEGINS_TO_END, ENDS = "TERMINATING", "TERMINATED"
 
 
 class Emr:
-    """Clusters of several platforms. One that is ended is TERMINATING at the next look, and gone at the one after."""
+    """Clusters of several platforms. One that is ended is TERMINATING at the next look, and gone at the one after,
+    unless it `lingers`."""
 
     def __init__(self) -> None:
         self.clusters: dict[str, dict[str, Any]] = {}
         self.ended: list[list[str]] = []
+        self.lingers = False
 
     def has(self, number: int, platform: str, state: str, days: float = 0, job: str = "data-processing") -> str:
         """A cluster that was made so many days ago; its id."""
@@ -34,7 +36,7 @@ class Emr:
         found = [each for each in self.clusters.values() if _is_asked_for(each, **filters)]
         pages = [{"Clusters": [{**each, "Status": dict(each["Status"])}]} for each in found]
         for each in self.clusters.values():
-            if each["Status"]["State"] == BEGINS_TO_END:
+            if each["Status"]["State"] == BEGINS_TO_END and not self.lingers:
                 each["Status"]["State"] = ENDS
         return pages
 
