@@ -5,6 +5,7 @@ Whoever was interrupted calls it again.
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from drydock import interrupts, jobs, output, settings, site
 from drydock.errors import DrydockError, UsageError
 from drydock.on_aws import account, clusters, emptying, kestra_host
-from drydock.on_aws.account import ConfirmOption
+from drydock.on_aws.account import ConfirmOption, Deployment
 from drydock.on_aws.plan import planner
 from drydock.site import Site
 
@@ -32,6 +33,7 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
     where = found.site
     with account.held(found, "destroy-aws"), interrupts.interruptible():
         if not where.existing([where.state_bucket]):
+            _require_nothing(found)
             output.done(f"Nothing of the platform is in {found.title}.")
             return
         with planner(where, _any_revision(where)) as terraform:
@@ -39,7 +41,7 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
             output.say("Terraform's plan:")
             for line in plan.lines(each=False):
                 output.say(f"  {line}")
-            buckets = where.existing([where.name_prefix + name for name in site.BUCKETS])
+            buckets = _buckets(where)
             _show_data(where, buckets)
             account.confirm(found, confirm, f"This removes the platform from {found.title}.")
             _confirm_data(where, buckets, data)
@@ -51,6 +53,40 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
             kestra_host.remove_password(where)
         _remove_state(where)
     output.done(f"Nothing of the platform is left in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
+
+
+def _require_nothing(found: Deployment) -> None:
+    """Without Terraform's state nobody knows what it made; what can be found by its name is looked for.
+
+    Raises DrydockError that names what is there, and what to do with each.
+    """
+    where = found.site
+    with output.stage("Looking for what is there without Terraform's state"):
+        there = "".join(f"    {each}\n" for each in _without_state(where))
+    if there:
+        raise DrydockError(
+            f"`{where.state_bucket}`, the bucket of Terraform's state, is not in {found.title}, but there still is:\n"
+            f"{there}Terraform cannot remove these any more, nor the roles, whose names begin with "
+            f"`{where.name_prefix}`, nor the VPC with what is in it, which `aws resourcegroupstaggingapi get-resources "
+            f"--tag-filters Key=platform,Values={where.platform}` lists."
+        )
+
+
+def _without_state(where: Site) -> Iterator[str]:
+    """What is there of the platform, with what ends or removes it."""
+    if (host := kestra_host.find(where)) is not None:
+        yield f"Kestra's host: `aws ec2 terminate-instances --instance-ids {host.instance_id}`"
+    if alive := [each.id for each in clusters.active(where)]:
+        yield f"clusters: `aws emr terminate-clusters --cluster-ids {' '.join(alive)}`"
+    for bucket in _buckets(where):
+        yield f"a bucket, which the S3 console empties and removes: `{bucket}`"
+    if kestra_host.has_password(where):
+        yield f"Kestra's password: `aws ssm delete-parameter --name {kestra_host.password_parameter(where)}`"
+
+
+def _buckets(where: Site) -> list[str]:
+    """Those that are there, but for that of Terraform's state."""
+    return where.existing([where.name_prefix + name for name in site.BUCKETS])
 
 
 def _any_revision(where: Site) -> jobs.Named:

@@ -144,6 +144,17 @@ def ensure_password(where: Site) -> bool:
     return True
 
 
+def has_password(where: Site) -> bool:
+    """Whether Kestra's password is there. Raises ServiceFailed."""
+    ssm = where.account.client("ssm")
+    with where.account.explained("look for Kestra's password"):
+        try:
+            ssm.get_parameter(Name=password_parameter(where))
+        except ssm.exceptions.ParameterNotFound:
+            return False
+    return True
+
+
 def remove_password(where: Site) -> None:
     """Of a host that is gone. Raises ServiceFailed."""
     ssm = where.account.client("ssm")

@@ -53,6 +53,11 @@ class Ssm:
             raise ParameterAlreadyExists(Name)
         self.parameters[Name] = parameter
 
+    def get_parameter(self, *, Name: str) -> dict[str, Any]:  # noqa: N803
+        if Name not in self.parameters:
+            raise ParameterNotFound(Name)
+        return {"Parameter": self.parameters[Name]}
+
     def delete_parameter(self, *, Name: str) -> None:  # noqa: N803
         if Name not in self.parameters:
             raise ParameterNotFound(Name)
