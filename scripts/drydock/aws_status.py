@@ -67,7 +67,7 @@ def _show_host(where: Site) -> None:
 
 def _show_clusters(where: Site) -> None:
     """Those that are alive always, however old they are."""
-    found = clusters.recent(where, CLUSTER_DAYS)
+    found = clusters.recent(where, CLUSTER_DAYS, SHOWN_CLUSTERS)
     if not found:
         output.say(f"Clusters: none is alive, none in the last {CLUSTER_DAYS} days")
         return
@@ -75,8 +75,7 @@ def _show_clusters(where: Site) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for header in ("id", "name", "state", "begun (UTC)", "lived"):
         table.add_column(header, no_wrap=True)
-    shown = [each for place, each in enumerate(found) if each.is_alive or place < SHOWN_CLUSTERS]
-    for each in shown:
+    for each in found:
         lived = ((each.ended_at or datetime.now(UTC)) - each.created_at).total_seconds()
         begun = each.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
         name = each.name.removeprefix(f"{where.platform}-")

@@ -29,15 +29,21 @@ class Cluster:
         return self.state in ALIVE_STATES
 
 
-def recent(where: Site, days: int) -> list[Cluster]:
-    """The platform's clusters of the last days, and older ones that are alive, newest first. Raises ServiceFailed."""
-    since = datetime.now(UTC) - timedelta(days=days)
-    return _of_platform(where, {"CreatedAfter": since}, {"ClusterStates": ALIVE_STATES})
+def recent(where: Site, days: int, count: int) -> list[Cluster]:
+    """So many of the platform's newest clusters of the last days, and all that are alive, newest first.
+
+    Raises ServiceFailed.
+    """
+    since, found = datetime.now(UTC) - timedelta(days=days), list[Cluster]()
+    for each in _named(where, {"CreatedAfter": since}, {"ClusterStates": ALIVE_STATES}):
+        if (each.is_alive or len(found) < count) and _is_ours(where, each):
+            found.append(each)
+    return found
 
 
 def active(where: Site) -> list[Cluster]:
     """Those that have not ended, newest first. Raises ServiceFailed."""
-    return _of_platform(where, {"ClusterStates": ALIVE_STATES})
+    return [each for each in _named(where, {"ClusterStates": ALIVE_STATES}) if _is_ours(where, each)]
 
 
 def end(where: Site, tell: Callable[[str], None]) -> list[str]:
@@ -62,18 +68,22 @@ def end(where: Site, tell: Callable[[str], None]) -> list[str]:
     return list(ended)
 
 
-def _of_platform(where: Site, *filters: dict[str, Any]) -> list[Cluster]:
-    """Those that any of the filters lists. Their tags decide: names that begin with `acme-` are those of a platform
-    `acme-two`, too."""
+def _named(where: Site, *filters: dict[str, Any]) -> list[Cluster]:
+    """Those that any of the filters lists and that could be the platform's by their names, newest first."""
     emr, found = where.account.client("emr"), dict[str, Cluster]()
     with where.account.explained("list the clusters"):
         for each in filters:
             for page in emr.get_paginator("list_clusters").paginate(**each):
                 found |= {listed["Id"]: _cluster(listed) for listed in page["Clusters"]}
     named = [each for each in found.values() if each.name.startswith(f"{where.platform}-")]
-    with where.account.explained("describe the clusters"):
-        ours = [each for each in named if _tags(emr, each.id).get("platform") == where.platform]
-    return sorted(ours, key=lambda each: each.created_at, reverse=True)
+    return sorted(named, key=lambda each: each.created_at, reverse=True)
+
+
+def _is_ours(where: Site, cluster: Cluster) -> bool:
+    """By its tag: names of a platform `acme-two` begin as those of `acme` do."""
+    with where.account.explained(f"describe the cluster {cluster.id}"):
+        found = where.account.client("emr").describe_cluster(ClusterId=cluster.id)["Cluster"]
+    return {"Key": "platform", "Value": where.platform} in found.get("Tags", ())
 
 
 def _cluster(listed: dict[str, Any]) -> Cluster:
@@ -85,8 +95,3 @@ def _cluster(listed: dict[str, Any]) -> Cluster:
         created_at=status["Timeline"]["CreationDateTime"],
         ended_at=status["Timeline"].get("EndDateTime"),
     )
-
-
-def _tags(emr: Any, cluster_id: str) -> dict[str, str]:
-    tags = emr.describe_cluster(ClusterId=cluster_id)["Cluster"].get("Tags", ())
-    return {tag["Key"]: tag["Value"] for tag in tags}

@@ -37,14 +37,14 @@ def test_those_of_another_deployment_are_not_ours(emr: Emr, where: Any) -> None:
         emr.has(number, another, "WAITING")
     newer = emr.has(5, "acme", "RUNNING")
     assert [each.id for each in clusters.active(where)] == [newer, ours]
-    assert [each.id for each in clusters.recent(where, 7)] == [newer, ours]
+    assert [each.id for each in clusters.recent(where, 7, 10)] == [newer, ours]
 
 
 def test_one_that_lives_is_recent_however_old_it_is(emr: Emr, where: Any) -> None:
     emr.has(1, "acme", "TERMINATED", days=8)
     forgotten = emr.has(2, "acme", "WAITING", days=30)
     ended = emr.has(3, "acme", "TERMINATED", days=1)
-    assert [each.id for each in clusters.recent(where, 7)] == [ended, forgotten]
+    assert [each.id for each in clusters.recent(where, 7, 10)] == [ended, forgotten]
 
 
 def test_all_are_ended_ten_at_a_time_and_waited_for(emr: Emr, where: Any) -> None:
