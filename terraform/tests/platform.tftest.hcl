@@ -109,6 +109,25 @@ run "a_prefix_without_its_hyphen_is_refused" {
   expect_failures = [var.name_prefix]
 }
 
+run "a_prefix_that_no_security_group_can_have_is_refused" {
+  command = plan
+  variables {
+    name_prefix = "sg-"
+  }
+  expect_failures = [var.name_prefix]
+}
+
+run "without_a_prefix_the_platform_is_drydock" {
+  variables {
+    name_prefix = ""
+  }
+
+  assert {
+    condition     = output.platform_config.platform == "drydock" && output.platform_config.tags.platform == "drydock"
+    error_message = "The local platform has another name."
+  }
+}
+
 run "ssh_from_everywhere_is_refused" {
   command = plan
   variables {
