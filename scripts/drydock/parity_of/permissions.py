@@ -149,7 +149,7 @@ def _title(principal: str, action: str, thing: str) -> str:
 
 
 def _same_policies(sides: Mapping[str, Facts]) -> Section:
-    """Policies and who may assume the roles, with accounts, regions and prefixes put on a par."""
+    """Policies and who may assume the roles, with platforms, accounts, regions and prefixes put on a par."""
     on_a_par = {side: _on_a_par(facts) for side, facts in sides.items()}
     names = sorted({name for policies in on_a_par.values() for name in policies})
     items = [
@@ -172,7 +172,7 @@ def _on_a_par(facts: Facts) -> dict[str, str]:
 
 
 def _text(document: Any, facts: Facts) -> str:
-    text = json.dumps(document, sort_keys=True)
+    text = json.dumps(document, sort_keys=True).replace(f'"{facts.platform_config["platform"]}"', '"<platform>"')
     for value, name in ((facts.name_prefix, ""), (facts.account_id, "<account>"), (facts.region, "<region>")):
         text = text.replace(value, name) if value else text
     return text
