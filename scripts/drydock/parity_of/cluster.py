@@ -127,9 +127,11 @@ def _is_in_force(name: str, asked: str, found: str) -> bool:
 
 def _judged(kind: str, name: str, sides: Mapping[str, str]) -> Item:
     """Something that was not asked for, or is not the same on all sides."""
-    if sides.get(LOCAL, ABSENT) == ABSENT:
+    if sides.get(LOCAL) == ABSENT:
         return Item(name, Verdict.KNOWN, sides, AWS_ALONE)
     consequence = next((each.consequence for each in known_differences(kind) if fnmatchcase(name, each.name)), None)
+    if consequence is None and LOCAL not in sides:
+        return Item(name, Verdict.UNKNOWN, sides, "Of Amazon's defaults there is no list to hold it against.")
     if consequence is None:
         return Item(name, Verdict.DIFFERENT, sides, "Not among the known differences.")
     return Item(name, Verdict.KNOWN if consequence else Verdict.SAME, sides, consequence)

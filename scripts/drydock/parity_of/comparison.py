@@ -11,6 +11,8 @@ from rich.table import Table
 ONE_PROCESS, LOCAL, AWS = "one process", "local", "AWS"
 """Sides."""
 
+SHOWN_CHARACTERS = 80
+
 
 class Verdict(StrEnum):
     """Whether the sides agree."""
@@ -77,9 +79,14 @@ def table(section: Section) -> Table | None:
         drawn.add_column(side, overflow="fold", max_width=40)
     drawn.add_column("", overflow="fold", max_width=80)
     for item in shown:
-        cells = (escape(item.sides.get(side, "")) for side in sides)
+        cells = (escape(_shortened(item.sides.get(side, ""))) for side in sides)
         drawn.add_row(MARKS[item.verdict], escape(item.what), *cells, escape(item.note))
     return drawn
+
+
+def _shortened(text: str) -> str:
+    """The document has all of it."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
 
 
 def document(sections: Sequence[Section]) -> dict[str, Any]:

@@ -75,6 +75,15 @@ def test_a_property_that_nobody_knows_of(facts: Facts) -> None:
     )
 
 
+def test_a_deployment_by_itself_is_held_against_what_is_known(facts: Facts) -> None:
+    properties = {**facts.told["spark_properties"], "spark.surprising": "1"}
+    section = cluster.spark_properties({AWS: told(facts, spark_properties=properties)})
+    assert verdicts(section) == {
+        **verdicts(cluster.spark_properties({LOCAL: facts})),
+        "spark.surprising": "not looked at",
+    }
+
+
 def test_a_variable_that_no_step_of_emr_has(facts: Facts) -> None:
     environment = [*facts.told["environment"], "AWS_REGION", "HOMEMADE"]
     assert different(cluster.environment({LOCAL: told(facts, environment=environment)})) == {"AWS_REGION", "HOMEMADE"}
