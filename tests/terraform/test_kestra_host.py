@@ -87,7 +87,11 @@ def test_what_is_deployed_is_taken_up_by_the_files_of_its_user_data(
     take_up.write_text(files["/usr/local/sbin/drydock-take-up"])
     docker = tmp_path / "docker"
     docker.write_text('#!/bin/sh\necho "$*" >> "$CALLS"\n')
-    for program in (take_up, docker):
+    installed = tmp_path / "drydock-install-docker"
+    installed.write_text("#!/bin/sh\n")
+    cloud_init = tmp_path / "cloud-init"
+    cloud_init.write_text(f"#!/bin/sh\necho {instance['InstanceId']}\n")
+    for program in (take_up, docker, installed, cloud_init):
         program.chmod(0o755)
 
     bundle = bundles.of_checkout()

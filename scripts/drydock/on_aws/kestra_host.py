@@ -71,7 +71,7 @@ def ping_status(where: Site, host: Host) -> str:
 
 
 def said(where: Site) -> dict[str, Any]:
-    """What it said last: `bundle`, `state` (`runs` or `failed`), `at`, `said` (lines). Empty before."""
+    """What a host said last; empty before: `instance_id`, `bundle`, `state` (`runs`, `failed`), `at`, `said`: lines."""
     s3 = where.account.client("s3")
     with where.account.explained(f"read `s3://{where.input_bucket}/{SAYS}`"):
         try:
@@ -84,8 +84,8 @@ def said(where: Site) -> dict[str, Any]:
 def await_bundle(where: Site, host: Host, bundle: str, tell: Callable[[str], None]) -> None:
     """Until the host says that it runs the bundle of that name. Raises RunFailed when it does not in time."""
     deadline = time.monotonic() + TAKE_UP_SECONDS
-    while (told := said(where)).get("bundle") != bundle or told["state"] != RUNS:
-        is_failing = told.get("bundle") == bundle
+    while not _is_of(told := said(where), host, bundle) or told["state"] != RUNS:
+        is_failing = _is_of(told, host, bundle)
         tell("it has failed and tries again" if is_failing else "it has not said that it runs yet")
         if time.monotonic() > deadline:
             last = "\n".join(f"    {line}" for line in told.get("said", ())) if is_failing else ""
@@ -96,6 +96,11 @@ def await_bundle(where: Site, host: Host, bundle: str, tell: Callable[[str], Non
                 + f"{how_to_look(host)} The same command waits again."
             )
         time.sleep(POLL_SECONDS)
+
+
+def _is_of(told: dict[str, Any], host: Host, bundle: str) -> bool:
+    """Whether that host says it of that bundle; one that was there before may have run the same."""
+    return (told.get("instance_id"), told.get("bundle")) == (host.instance_id, bundle)
 
 
 def how_to_look(host: Host) -> str:

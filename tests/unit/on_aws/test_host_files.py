@@ -44,6 +44,8 @@ class Host:
             each.mkdir(parents=True)
         self.calls_file.touch()
         self.program("aws", AWS)
+        self.program("cloud-init", "echo i-0123")
+        self.program("drydock-install-docker", '[ ! -e "$BUCKET/no-docker" ] || { echo "no docker" >&2; exit 1; }')
 
     def program(self, name: str, shell: str) -> None:
         file = self.programs / name
@@ -117,8 +119,25 @@ class TestTakeUp:
         assert (folder / "compose" / "compose.yaml").stat().st_mode & 0o777 == 0o644
         assert folder.stat().st_mode & 0o777 == 0o755
         says = host.says
-        assert (says["bundle"], says["state"]) == (f"0a1b2c/{bundle.sha256}", "runs")
+        assert (says["instance_id"], says["bundle"], says["state"]) == ("i-0123", f"0a1b2c/{bundle.sha256}", "runs")
         assert says["said"][-1] == "all is well"  # type: ignore[index]
+
+    @pytest.mark.parametrize("lacks", ["docker", "bundle", "its content"])
+    def test_whatever_goes_wrong_before_the_start_is_told(
+        self, host: Host, bundle_with: Callable[[str], bundles.Bundle], lacks: str
+    ) -> None:
+        bundle = bundle_with("true")
+        host.put("0a1b2c", bundle)
+        archive = host.bucket / "kestra" / "0a1b2c" / f"{bundle.sha256}.tar"
+        if lacks == "docker":
+            (host.bucket / "no-docker").touch()
+        elif lacks == "bundle":
+            archive.unlink()
+        else:
+            archive.write_bytes(b"something else")
+        assert host.take_up().returncode != 0
+        assert host.says["state"] == "failed"
+        assert host.says["said"] != []
 
     def test_what_runs_already_is_left_alone(self, host: Host, bundle_with: Callable[[str], bundles.Bundle]) -> None:
         host.put("0a1b2c", bundle_with('echo started >> "$CALLS"'))
@@ -139,7 +158,7 @@ class TestTakeUp:
     ) -> None:
         host.put("0a1b2c", bundle_with('[ -e "$BUCKET/mended" ] || { echo "no space \\"left\\"" >&2; exit 3; }'))
         ended = host.take_up()
-        assert (ended.returncode, ended.stderr) == (1, 'no space "left"\n')
+        assert (ended.returncode, ended.stderr) == (3, 'no space "left"\n')
         assert (host.says["state"], host.says["said"]) == ("failed", ['no space "left"'])
         (host.bucket / "mended").touch()
         assert host.take_up().returncode == 0
@@ -272,9 +291,11 @@ class TestDocker:
 class TestUnits:
     def test_they_start_what_cloud_init_writes(self) -> None:
         service = (FILES / "drydock-kestra.service").read_text()
-        started = re.findall(r"^Exec\w+=/usr/local/sbin/drydock-(\S+)$", service, re.MULTILINE)
-        assert started == ["install-docker", "take-up"]
-        assert {file.name for file in FILES.iterdir()} == {*started, "drydock-kestra.service", "drydock-kestra.timer"}
+        assert re.findall(r"^Exec\w+=(.+)$", service, re.MULTILINE) == ["/usr/local/sbin/drydock-take-up"]
+        assert re.search(r"^Environment=PATH=/usr/local/sbin:", service, re.MULTILINE)
+        called = re.findall(r"^drydock-(\S+)$", (FILES / "take-up").read_text(), re.MULTILINE)
+        units = {"drydock-kestra.service", "drydock-kestra.timer"}
+        assert {file.name for file in FILES.iterdir()} == {"take-up", *called, *units}
         assert "EnvironmentFile=/etc/drydock/host.env" in service
 
     def test_its_programs_are_told_all_that_they_ask_for(self) -> None:

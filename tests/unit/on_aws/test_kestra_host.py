@@ -47,14 +47,16 @@ class TestAwait:
         monkeypatch.setattr(kestra_host, "POLL_SECONDS", 0.0)
 
     @staticmethod
-    def saying(bundle: str, state: str, *said: str) -> bytes:
-        return json.dumps({"bundle": bundle, "state": state, "at": "2026-01-15T10:00:00+00:00", "said": said}).encode()
+    def saying(bundle: str, state: str, *said: str, host: str = HOST.instance_id) -> bytes:
+        at = "2026-01-15T10:00:00+00:00"
+        document = {"instance_id": host, "bundle": bundle, "state": state, "at": at, "said": said}
+        return json.dumps(document).encode()
 
     def test_it_says_that_it_runs_what_was_deployed(self) -> None:
         s3 = S3()
         sayings = [
             None,
-            self.saying("a/1", "runs"),
+            self.saying("a/2", "runs", host="i-before"),
             self.saying("a/2", "failed", "no space"),
             self.saying("a/2", "runs"),
         ]
