@@ -4,11 +4,11 @@ The local platform's side is what `make parity` found last; AWS's is asked of th
 `make deploy-aws` tried it: no cluster is made.
 """
 
-from drydock import output, settings
+from drydock import jobs, output, settings
 from drydock.day import DateOption, parse_date
 from drydock.on_aws import account, bundles, trial
 from drydock.parity import FileOption, compare, json_file, report
-from drydock.parity_of import facts, tables
+from drydock.parity_of import facts, files, tables
 from drydock.parity_of.comparison import AWS, LOCAL
 
 
@@ -23,13 +23,13 @@ def aws_parity(date: DateOption = "", file: FileOption = "") -> None:
     where = found.site
     with output.stage("Asking the account"):
         told = trial.newest(where).get("told", {})
-        bundle = bundles.deployed(where)
-        flows = {name.removesuffix(".yaml"): source for name, source in bundle.flows.items()} if bundle else {}
-        there = facts.gather(where, told, flows, tables.read(where, asked))
-    here = facts.kept(where.paths)
-    if here is not None and here.revision != there.revision:
-        output.warn(f"`make parity` looked at jobs of revision {here.revision}: that is not compared. It looks anew.")
-        here = None
-    elif here is None:
+        bundle, here = bundles.deployed(where), jobs.revision(where.paths, where.directory)
+        flows = files.by_id(bundle.flows) if bundle else {}
+        there = facts.gather(where, here, told, flows, tables.read(where, asked))
+    local = facts.kept(where.paths)
+    if local is not None and local.revision != there.revision:
+        output.warn(f"`make parity` looked at jobs of revision {local.revision}: that is not compared. It looks anew.")
+        local = None
+    elif local is None:
         output.warn("`make parity` has not been run yet, so the local platform is not compared.")
-    report(compare(where, {**({LOCAL: here} if here else {}), AWS: there}), target)
+    report(compare(where, here, {**({LOCAL: local} if local else {}), AWS: there}), target)

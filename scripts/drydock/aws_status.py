@@ -27,7 +27,7 @@ def aws_status() -> None:
     except SetupError:
         output.say(f"The platform is not in {found.title}. `make deploy-aws` brings it there.")
         raise typer.Exit(NOT_DEPLOYED) from None
-    _show_revisions(found, str(config["application_uri"]).rpartition("/")[2])
+    _show_revisions(found, jobs.deployed(config))
     _show_host(where)
     _show_clusters(where)
     _show_days(where)

@@ -108,7 +108,7 @@ def warn_of_other_jobs(where: Site) -> None:
     """Say so when the platform has other jobs than the checkout: it is its own that run."""
     with tempfile.TemporaryDirectory() as folder:
         revision = jobs.revision(where.paths, Path(folder)).name
-    if not where.platform_config()["application_uri"].endswith(f"/{revision}"):
+    if jobs.deployed(where.platform_config()) != revision:
         output.warn(
             f"The platform has other jobs than `spark/`, and runs them: `make {where.verbs.deploy}` uploads these."
         )

@@ -37,7 +37,7 @@ def without_schedules(source: str) -> str:
 
 def _sources(paths: settings.Paths, runtime_name: str) -> dict[str, str]:
     """By file. Of local processes the engine itself is told whether schedules fire."""
-    sources = {file.name: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
+    sources = flow_registration.sources(paths.flows)
     if runtime_name == settings.PROCESS or settings.schedules():
         return sources
     return {name: without_schedules(source) for name, source in sources.items()}

@@ -19,15 +19,20 @@ from drydock.kestra import Kestra
 
 def main() -> int:
     url, password_file, folder, note = sys.argv[1:]
-    sources = {file.name: file.read_text() for file in sorted(Path(folder).glob("*.yaml"))}
+    flows = sources(Path(folder))
     try:
         with kestra.client(url, Path(password_file)) as running:
-            changed, removed = bring(running, sources, Path(note))
+            changed, removed = bring(running, flows, Path(note))
     except DrydockError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{len(sources)} flows, of which {changed} were new or different; {removed} removed.")
+    print(f"{len(flows)} flows, of which {changed} were new or different; {removed} removed.")
     return 0
+
+
+def sources(folder: Path) -> dict[str, str]:
+    """The flows of a folder, by the names of their files."""
+    return {file.name: file.read_text() for file in sorted(folder.glob("*.yaml"))}
 
 
 def bring(running: Kestra, sources: Mapping[str, str], note: Path) -> tuple[int, int]:

@@ -155,6 +155,11 @@ def uploaded(s3: Any, bucket: str, name: str) -> Named | None:
     return Named(name, json.loads(answer["Body"].read())["wheels"])
 
 
+def deployed(platform_config: Mapping[str, Any]) -> str:
+    """The name of the revision that a platform's description points to."""
+    return str(platform_config["application_uri"]).rpartition("/")[2]
+
+
 def names(s3: Any, bucket: str) -> list[str]:
     """The complete revisions' names, the newest first."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{FOLDER}/")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from drydock import executions, jobs, output, runtime, settings, site
+from drydock import executions, flow_registration, jobs, output, runtime, settings, site
 from drydock.day import DateOption, parse_date
 from drydock.errors import RunFailed, UsageError
 from drydock.kestra import Kestra
@@ -39,13 +39,13 @@ def parity(date: DateOption = "", file: FileOption = "") -> None:
     paths, ports = settings.Paths(), settings.Ports()
     require_running(paths, ports)
     where = site.local(paths, ports)
-    day = tables.read(where, asked)
+    day, here = tables.read(where, asked), jobs.revision(paths, where.directory)
     with executions.client(paths, ports) as engine:
-        told = trial.run(where, engine, jobs.revision(paths, where.directory).name)
-        found = facts.gather(where, told, registered(engine), day)
+        told = trial.run(where, engine, here.name)
+        found = facts.gather(where, here, told, registered(engine), day)
     facts.keep(paths, found)
     log = runtime.of(paths, ports).log("gateway", LOG_LINES)
-    sections = compare(where, {LOCAL: found}, [observed.compare(log)])
+    sections = compare(where, here, {LOCAL: found}, [observed.compare(log)])
     report(sections, target)
 
 
@@ -55,11 +55,13 @@ def registered(engine: Kestra) -> dict[str, str]:
     return {flow["id"]: engine.source(flow["namespace"], flow["id"]) or "" for flow in flows}
 
 
-def compare(where: Site, sides: dict[str, Facts], further: Sequence[Section] = ()) -> list[Section]:
+def compare(
+    where: Site, here: jobs.Revision, sides: dict[str, Facts], further: Sequence[Section] = ()
+) -> list[Section]:
     """All that can be compared of these sides, the day of the last one with what one process makes of it."""
     paths = where.paths
     day = list(sides.values())[-1].day
-    flows = {file.stem: file.read_text() for file in sorted(paths.flows.glob("*.yaml"))}
+    flows = files.by_id(flow_registration.sources(paths.flows))
     with output.stage("Comparing") as tell, ThreadPoolExecutor(1) as beside:
         in_one_process = beside.submit(tables.in_one_process, paths, day.raw_days) if day else None
         by_iam = permissions.compare(paths, sides, tell)
@@ -70,7 +72,7 @@ def compare(where: Site, sides: dict[str, Facts], further: Sequence[Section] = (
         cluster.versions(sides),
         cluster.spark_properties(sides),
         cluster.environment(sides),
-        files.compare(sides, jobs.revision(paths, where.directory), flows),
+        files.compare(sides, here, flows),
         tables.compare({ONE_PROCESS: made, **{side: of.day for side, of in sides.items()}}),
         *by_iam,
         *further,

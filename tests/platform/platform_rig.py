@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -46,6 +46,21 @@ class Verb:
     def __post_init__(self) -> None:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @classmethod
+    def started(cls, environment: Mapping[str, str], *arguments: str) -> "Verb":
+        """Start `drydock ARGUMENTS` with this environment."""
+        process = subprocess.Popen(
+            [DRYDOCK, *arguments],
+            cwd=settings.REPOSITORY,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return cls(process)
 
     def wait_for(self, text: str) -> None:
         """Until the verb has printed `text`."""
@@ -89,17 +104,7 @@ class Platform:
 
     def start(self, *arguments: str, **environment: str) -> Verb:
         """Start `drydock ARGUMENTS`, with variables of its own beside the platform's."""
-        process = subprocess.Popen(
-            [DRYDOCK, *arguments],
-            cwd=settings.REPOSITORY,
-            env=self.environment | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return Verb(process)
+        return Verb.started(self.environment | environment, *arguments)
 
     def drydock(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run `drydock ARGUMENTS` to its end."""

@@ -1,17 +1,16 @@
 """deploy-aws and destroy-aws, killed at each of their stages by `kill -9`: the next run completes what they began."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from drydock import aws, settings
+from drydock import aws
 from drydock.aws_rehearsal import ACCOUNT_ID, NOTHING_TO_DO, second_account
 from drydock.on_aws import inventory
 from drydock.second_home import second_home
-from tests.platform.platform_rig import DRYDOCK, NOT_ENDED, Verb, until
+from tests.platform.platform_rig import NOT_ENDED, Verb, until
 
 pytestmark = pytest.mark.full
 
@@ -26,17 +25,7 @@ class Account:
     environment: dict[str, str]
 
     def start(self, *arguments: str) -> Verb:
-        process = subprocess.Popen(
-            [DRYDOCK, *arguments],
-            cwd=settings.REPOSITORY,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        return Verb(process)
+        return Verb.started(self.environment, *arguments)
 
     def complete(self, *arguments: str) -> str:
         """Run a verb to its end, which has to be a good one; what it said."""

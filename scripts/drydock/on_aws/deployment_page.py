@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from drydock import html_template
 from drydock.on_aws import kestra_host, trial
 from drydock.on_aws.account import Deployment
 from drydock.on_aws.flow_changes import FlowChange
@@ -58,14 +57,7 @@ class Section:
 
 def page(of: Deployed, made_at: datetime) -> str:
     """The whole page, as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("deployment_page.html.j2").render(
+    return html_template.load(Path(__file__).with_name("deployment_page.html.j2")).render(
         title=f"Drydock in {of.where.title}",
         made_at=made_at.astimezone(UTC).strftime("Deployed %Y-%m-%d %H:%M UTC"),
         sections=list(_sections(of)),

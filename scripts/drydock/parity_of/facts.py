@@ -38,18 +38,19 @@ class Facts:
     day: tables.DayHashes | None
 
 
-def gather(where: Site, told: Mapping[str, Any], flows: Mapping[str, str], day: tables.DayHashes | None) -> Facts:
-    """Raises DrydockError when something cannot be asked."""
+def gather(
+    where: Site, here: jobs.Revision, told: Mapping[str, Any], flows: Mapping[str, str], day: tables.DayHashes | None
+) -> Facts:
+    """`here` is the revision of the checkout's jobs. Raises DrydockError when something cannot be asked."""
     config = where.platform_config()
-    deployed = str(config["application_uri"]).rpartition("/")[2]
     return Facts(
         account_id=config["account_id"],
         region=where.account.region,
         name_prefix=where.name_prefix,
-        revision=deployed,
+        revision=jobs.deployed(config),
         platform_config=config,
         told=dict(told),
-        deviating_objects=_deviating(where),
+        deviating_objects=_deviating(where, here),
         flows=dict(flows),
         roles=roles_of(where),
         bucket_policies=bucket_policies_of(where),
@@ -57,8 +58,7 @@ def gather(where: Site, told: Mapping[str, Any], flows: Mapping[str, str], day: 
     )
 
 
-def _deviating(where: Site) -> list[str]:
-    here = jobs.revision(where.paths, where.directory)
+def _deviating(where: Site, here: jobs.Revision) -> list[str]:
     with where.account.explained("compare the jobs"):
         return jobs.missing(where.account.client("s3"), where.input_bucket, here)
 

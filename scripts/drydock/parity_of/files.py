@@ -28,6 +28,11 @@ def compare(sides: Mapping[str, Facts], here: jobs.Revision, flows: Mapping[str,
     return Section("Jobs, bootstrap action, flows", items)
 
 
+def by_id(sources: Mapping[str, str]) -> dict[str, str]:
+    """Flows that are known by their files' names, which are their ids and `.yaml`."""
+    return {name.removesuffix(".yaml"): source for name, source in sources.items()}
+
+
 def _flow(flow: str, here: str | None, there: Mapping[str, str | None]) -> Item:
     what, sides = f"flow {flow}", {CHECKOUT: _short(here), **{side: _short(source) for side, source in there.items()}}
     if here is not None and all(source == here for source in there.values()):

@@ -11,8 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from drydock import html_template
 from drydock.days import Day
 from drydock.read_back import Row
 from drydock.shipments_report import charts
@@ -53,14 +52,7 @@ class Section:
 
 def page(figures: Figures, output_uri: str, made_at: datetime) -> str:
     """The whole page, as HTML. There has to be a day."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return html_template.load(Path(__file__).with_name("page.html.j2")).render(
         first=_date(figures.days[0].date),
         last=_date(figures.days[-1].date),
         problems=[day for day in figures.days if day.problem],
