@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from drydock.aws import Account
+from drydock.health import PROBE_BUCKET_PREFIX
 from drydock.leftovers import ALIVE_STATES
 
 GONE = ("deleted", "terminated")
@@ -36,9 +37,12 @@ def of(account: Account, changing: Collection[str] = (), *, parameters: bool = F
 
 
 def _buckets(s3: Any, changing: Collection[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each with a digest of the keys and ETags of its objects."""
+    """Each with a digest of the keys and ETags of its objects. Those of a gateway's health checks come and go, or stay
+    when a gateway was killed in the midst of one."""
     names = []
     for bucket in s3.list_buckets()["Buckets"]:
+        if bucket["Name"].startswith(PROBE_BUCKET_PREFIX):
+            continue
         if bucket["Name"] in changing:
             names.append(bucket["Name"])
             continue
