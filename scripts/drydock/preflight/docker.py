@@ -21,6 +21,8 @@ from drydock.preflight.finding import Finding, Once, Status, ok
 SECONDS = 15.0  # for each answer; `docker info` runs all the client's plug-ins, which takes some on a cold machine
 LABEL = "com.docker.compose.project"
 END_LEFTOVERS = "`RUNTIME=docker make local-down` ends and removes them; volumes, and so data, stay."
+MUCH_BUILD_CACHE = 20e9  # bytes: the platform's images take 4 GB, and each state of the sources up to 2 GB
+UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def look(docker: Once[Docker], bad: Status) -> Iterator[Finding]:
 
 
 def left(docker: Once[Docker], project: str) -> Iterator[Finding]:
-    """Containers and networks of an earlier run; data of installs that are gone. Nothing where Docker does not answer.
+    """Containers and networks of an earlier run; data of installs that are gone; what builds have left.
+
+    Nothing where Docker does not answer.
 
     `project`: this install's, in Compose.
     """
@@ -90,6 +94,7 @@ def left(docker: Once[Docker], project: str) -> Iterator[Finding]:
         return
     yield _left_of(program, project)
     yield from _data_of_others(program, project)
+    yield from _build_cache(program)
 
 
 def _left_of(program: str, project: str) -> Finding:
@@ -126,6 +131,17 @@ def _data_of_others(program: str, project: str) -> Iterator[Finding]:
                 f"{len(volumes)} volumes belong to an install in another DRYDOCK_HOME (`{other}`), which does not run.",
                 f"Where that home is gone: `docker volume rm {' '.join(sorted(volumes))}`.",
             )
+
+
+def _build_cache(program: str) -> Iterator[Finding]:
+    """What Docker keeps of builds, of any project's. By itself it clears that late: where the disk is large, never."""
+    result = _run(program, "system", "df", "--format", "{{json .}}")
+    result.check_returncode()
+    kept = next(row["Size"] for row in map(json.loads, result.stdout.splitlines()) if row["Type"] == "Build Cache")
+    number = kept.rstrip("kMGTB")
+    if float(number) * UNITS[kept.removeprefix(number)] > MUCH_BUILD_CACHE:
+        fix = "`docker builder prune` removes what no image is being made of; the next build of one takes longer, once."
+        yield Finding("builds", Status.WARNING, f"Docker keeps {kept} of earlier builds, of all projects.", fix)
 
 
 def has_containers(docker: Docker, project: str) -> bool:

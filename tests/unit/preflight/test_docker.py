@@ -64,7 +64,7 @@ def said(programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
     monkeypatch.setattr("platform.release", lambda: "6.1.0-28-amd64")
 
     def fake(
-        info=INFO, complaint="", exit_code=0, containers=(), networks=(), volumes=(), others=()
+        info=INFO, complaint="", exit_code=0, containers=(), networks=(), volumes=(), others=(), builds="4.2GB"
     ) -> Once[docker.Docker]:
         (tmp_path / "info").write_text(json.dumps(info) if info else "")
         (tmp_path / "complaint").write_text(complaint)
@@ -75,10 +75,13 @@ def said(programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
             "others": [*volumes, *others],
         }.items():
             (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+        used = [{"Type": "Images", "Size": "90GB"}, {"Type": "Build Cache", "Size": builds}]
+        (tmp_path / "system").write_text("".join(json.dumps(row) + "\n" for row in used))
         programs(
             "docker",
             f'case "$1" in info) /bin/cat {tmp_path}/complaint >&2; /bin/cat {tmp_path}/info; exit {exit_code};; esac\n'
-            f'case "$*" in *"--filter label=com.docker.compose.project={PROJECT} "*) /bin/cat "{tmp_path}/$1";;\n'
+            f'case "$*" in "system df "*) /bin/cat "{tmp_path}/system";;\n'
+            f'*"--filter label=com.docker.compose.project={PROJECT} "*) /bin/cat "{tmp_path}/$1";;\n'
             f'*"--filter label=com.docker.compose.project "*) /bin/cat "{tmp_path}/others";; esac',
         )
         return Once(docker.ask)
@@ -269,6 +272,17 @@ class TestLeft:
             "2 volumes belong to an install in another DRYDOCK_HOME (`drydock-ffffffff`), which does not run.",
         )
         assert found.fix.endswith("`docker volume rm drydock-ffffffff_gateway drydock-ffffffff_postgres`.")
+
+    @pytest.mark.parametrize("builds", ["0B", "812.5kB", "19.99GB"])
+    def test_what_builds_have_left_is_not_worth_a_word(self, said: Said, builds: str):
+        assert self.left(said(builds=builds)).subject == "containers"
+
+    @pytest.mark.parametrize("builds", ["59.3GB", "1.2TB"])
+    def test_until_it_fills_a_disk(self, said: Said, builds: str):
+        _, found = docker.left(said(builds=builds), PROJECT)
+        assert (found.subject, found.status) == ("builds", Status.WARNING)
+        assert builds in found.found
+        assert "`docker builder prune`" in found.fix
 
     def test_without_a_daemon_nothing_is_said(self, said: Said):
         assert list(docker.left(said(NO_DAEMON, NOT_RUNNING, exit_code=1), PROJECT)) == []
