@@ -71,11 +71,16 @@ def expected_versions() -> dict[str, str]:
     }
 
 
+def is_version(found: str, expected: str) -> bool:
+    """Whether it is that version, one of its line (3.11.9 of 3.11), or a build of Amazon's (`3.5.6-amzn-0`)."""
+    return found == expected or found.startswith((f"{expected}.", f"{expected}-"))
+
+
 def other_versions(told: dict[str, Any]) -> list[str]:
-    """What is in force and not what `versions.toml` says, a phrase each. Amazon's builds have a suffix of their own."""
+    """What is in force and not what `versions.toml` says, a phrase each."""
     found = told.get("versions", {})
     return [
         f"{name} is {found.get(name, 'unknown')}, expected {version}"
         for name, version in expected_versions().items()
-        if not str(found.get(name, "")).startswith(version)
+        if not is_version(str(found.get(name, "")), version)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from drydock import settings
-from drydock.on_aws.trial import expected_versions
+from drydock.on_aws.trial import expected_versions, is_version
 from drydock.parity_of.comparison import LOCAL, Item, Section, Verdict
 from drydock.parity_of.facts import Facts
 
@@ -85,7 +85,7 @@ def _version(name: str, expected: str, found: Mapping[str, str]) -> Item:
     looked_at = [version for version in found.values() if version != ABSENT]
     if not looked_at:
         return Item(name, Verdict.UNKNOWN, sides, "No step has told.")
-    is_same = all(version == expected or version.startswith((f"{expected}.", f"{expected}-")) for version in looked_at)
+    is_same = all(is_version(version, expected) for version in looked_at)
     return Item(name, Verdict.SAME if is_same else Verdict.DIFFERENT, sides)
 
 

@@ -82,6 +82,6 @@ def test_what_is_not_known_is_not_made_up(region: str, core: str) -> None:
 def test_amazons_builds_are_the_same_versions_and_others_are_told() -> None:
     amazons = {name: f"{version}-amzn-2" for name, version in trial.expected_versions().items()}
     assert trial.other_versions({"versions": amazons}) == []
-    found = trial.other_versions({"versions": amazons | {"spark": "3.4.1", "python": "3.9.16"}})
-    assert found == ["spark is 3.4.1, expected 3.5.6", "python is 3.9.16, expected 3.11"]
+    found = trial.other_versions({"versions": amazons | {"spark": "3.5.60", "python": "3.9.16"}})
+    assert found == ["spark is 3.5.60, expected 3.5.6", "python is 3.9.16, expected 3.11"]
     assert "hadoop is unknown" in "; ".join(trial.other_versions({}))
