@@ -42,7 +42,8 @@ def provide(paths: settings.Paths, progress: Callable[[str], None]) -> None:
     with replacing(folder(paths)) as made:
         for name in FILES:
             shutil.copy(LOCK / name, made / name)
-        npm = [str(node(paths).with_name("npm")), "ci", "--prefix", str(made), "--ignore-scripts"]
+        # By its real path: through a link npm takes the folder itself for a package that the lock lacks.
+        npm = [str(node(paths).with_name("npm")), "ci", "--prefix", str(made.resolve()), "--ignore-scripts"]
         npm += ["--no-audit", "--no-fund", "--no-update-notifier", "--cache", str(paths.cache / "npm")]
         programs.run(npm, "Fetching the evaluator of IAM policies", _environment(paths), programs.CHECK_THE_NETWORK)
     stamp(paths).write()
