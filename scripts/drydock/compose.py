@@ -166,6 +166,10 @@ class Compose:
         """Whether there is a volume of the project's."""
         return bool(self._ask("docker", "volume", "ls", "--quiet", "--filter", self._label).split())
 
+    def remove_former_images(self) -> None:
+        """Those that this install has built, whose names newer ones bear; Docker keeps what a container is made of."""
+        self._ask("docker", "image", "prune", "--force", "--filter", self._label)
+
     @property
     def _label(self) -> str:
         return f"label=com.docker.compose.project={self.project}"

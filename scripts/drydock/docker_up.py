@@ -56,6 +56,8 @@ def bring_up(
         with interrupts.uninterrupted():
             _undo(compose, before)
         raise
+    with suppress(SetupError):  # the next call comes by again
+        compose.remove_former_images()
     after = compose.containers()
     return [name for name, container in after.items() if _is_new(container, before)]
 
