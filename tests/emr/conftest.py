@@ -31,7 +31,6 @@ from tests import postgres, running
 from tests.postgres import PostgresServer
 from tests.running import free_port
 
-PROVISIONING_TIMEOUT_SECONDS = 5.0
 GATEWAY_SECRET = "gateway-secret-of-the-tests-0123456789"
 NODE_SECRET = "node-secret-of-the-tests-0123456789"
 ACCOUNT_ID = "000000000000"
@@ -233,7 +232,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
 
 
 @pytest.fixture
-def emr(tmp_path: Path, database: Database) -> Iterator[Emr]:
+def provisioning_timeout_seconds() -> float:
+    """How long a cluster waits for nodes that are not there. A test that waits for its end chooses its own."""
+    return 600.0
+
+
+@pytest.fixture
+def emr(tmp_path: Path, database: Database, provisioning_timeout_seconds: float) -> Iterator[Emr]:
     for name, secret in (("gateway", GATEWAY_SECRET), ("node", NODE_SECRET), ("console", "console-token-0123456789")):
         (tmp_path / name).write_text(secret)
     gateway_port, emr_port = free_port(), free_port()
@@ -248,7 +253,7 @@ def emr(tmp_path: Path, database: Database) -> Iterator[Emr]:
         node_secret_file=tmp_path / "node",
         console_token_file=tmp_path / "console",
         log_push_seconds=3,
-        provisioning_timeout_seconds=PROVISIONING_TIMEOUT_SECONDS,
+        provisioning_timeout_seconds=provisioning_timeout_seconds,
         database_password_file=database.password_file,
     )
     servers = [Server(app.create(config), emr_port)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.emr.conftest import PROVISIONING_TIMEOUT_SECONDS, Emr, Fleet, run_job_flow, state_of, wait_for
+from tests.emr.conftest import Emr, Fleet, run_job_flow, state_of, wait_for
 from tests.emr.test_changes import groups_with_cores
 
 NETWORK = {
@@ -88,14 +88,17 @@ def test_a_service_away_is_503_and_no_cluster(emr: Emr) -> None:
     assert client.list_clusters()["Clusters"] == []
 
 
-def test_more_nodes_than_there_are_end_in_a_time_out_and_block_nobody(emr: Emr, fleet: Fleet) -> None:
+@pytest.mark.parametrize("provisioning_timeout_seconds", [5.0])
+def test_more_nodes_than_there_are_end_in_a_time_out_and_block_nobody(
+    emr: Emr, fleet: Fleet, provisioning_timeout_seconds: float
+) -> None:
     client = emr.client()
     too_large = client.run_job_flow(**run_job_flow(Instances={"InstanceGroups": groups_with_cores(5)}))["JobFlowId"]
     began = time.monotonic()
     fitting = fleet.start(client)
     assert state_of(client, fitting) == "WAITING"
     fleet.until(lambda: state_of(client, too_large).startswith("TERMINATED"), "the time-out")
-    assert time.monotonic() - began >= PROVISIONING_TIMEOUT_SECONDS - 1
+    assert time.monotonic() - began >= provisioning_timeout_seconds - 1
     status = ended_status(client, too_large)
     assert (status["State"], status["StateChangeReason"]["Code"]) == ("TERMINATED_WITH_ERRORS", "VALIDATION_ERROR")
     assert "EC2 is out of capacity for m5.xlarge: 6 instances were asked for" in status["StateChangeReason"]["Message"]
