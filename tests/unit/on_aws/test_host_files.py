@@ -207,7 +207,7 @@ class TestStart:
             f"{compose} build kestra",
             f"{compose} up --detach --wait --wait-timeout 600 --remove-orphans postgres kestra",
             f"{compose} run --rm flows",
-            "docker image prune --force",
+            "docker image prune --force --filter label=com.docker.compose.project=drydock",
         ]
 
     def test_passwords_are_made_once_for_root_alone_and_are_in_no_argument(self, started: Host) -> None:
@@ -303,7 +303,7 @@ class TestUnits:
         programs = [FILES / "install-docker", FILES / "take-up", COMPOSE / "kestra-host" / "start"]
         asked = {name for file in programs for name in re.findall(r"\$\{?([A-Z_0-9]{3,})", file.read_text())}
         asked |= set(re.findall(r"\$\{([A-Z_]+):\?\}", (COMPOSE / "kestra-host.yaml").read_text()))
-        assert asked - {"BASH_SOURCE", "DRYDOCK_HOST_HOME", "DRYDOCK_SECRET_MIRRORS"} == told
+        assert asked - {"BASH_SOURCE", "COMPOSE_PROJECT_NAME", "DRYDOCK_HOST_HOME", "DRYDOCK_SECRET_MIRRORS"} == told
 
     def test_nobody_is_let_in(self) -> None:
         sources = "".join(file.read_text() for file in MODULE.glob("*.tf"))
