@@ -158,7 +158,7 @@ def environment(paths: settings.Paths) -> dict[str, str]:
         "SPARK_LOCAL_IP": settings.LOOPBACK,
         "PYSPARK_PYTHON": str(paths.environment("spark") / "bin" / "python"),
         "PATH": os.pathsep.join([str(paths.environment("workspace") / "bin"), os.environ.get("PATH", os.defpath)]),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": str(paths.cache / "bytecode"),  # not beside the sources, which tests copy and compare
     }
 
 

@@ -83,13 +83,20 @@ def create(paths: settings.Paths, name: str, progress: Callable[[str], None]) ->
     if name == "spark":
         # pyspark comes as source; its unpacked and built copies would stay as 1 GB that nobody needs again.
         programs.run([uv, "cache", "clean", "--quiet", "pyspark"], "Tidying uv's cache", variables)
+    if name == "workspace":
+        # Each node of each cluster has a copy of its pip, and would compile that anew.
+        programs.run([str(python), "-m", "compileall", "-q", *map(str, _packages(environment, "pip"))], "Compiling pip")
     if name in PACKAGES:
         progress("installing our packages")
         editable = ["install", *at, "--no-deps", "--no-build-isolation", "--editable", str(PACKAGES[name])]
         programs.run([*pip, *editable], f"Installing our packages into the environment `{name}`", variables)
     stamp(paths, name).write()
-    packages = len(list(environment.glob("lib/python3*/site-packages/*.dist-info")))
-    return f"{packages} packages"
+    return f"{len(_packages(environment, '*.dist-info'))} packages"
+
+
+def _packages(environment: Path, pattern: str) -> list[Path]:
+    """What is installed there and whose name in `site-packages` matches."""
+    return list(environment.glob(f"lib/python3*/site-packages/{pattern}"))
 
 
 def _uv(paths: settings.Paths) -> Path:
