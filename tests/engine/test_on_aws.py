@@ -94,6 +94,7 @@ def test_it_is_there_for_as_long_as_it_is_needed_and_acts_as_the_role(
     assert not process.is_running()
 
 
+@pytest.mark.full
 def test_what_a_killed_verb_leaves_ends_with_it_and_is_not_gone_on_with(where: site.Site, tmp_path: Path) -> None:
     (tmp_path / "flows" / "hangs.yaml").write_text(f"id: hangs\nnamespace: {NAMESPACE}\n{HANG}")
     program = textwrap.dedent("""

@@ -92,6 +92,7 @@ def test_everything_that_was_answered_is_there_after_a_crash(life: Life) -> None
     assert told(life.gateway, session) == before
 
 
+@pytest.mark.full
 def test_damaged_records_are_set_aside_and_named_and_the_rest_comes_back(life: Life) -> None:
     gateway, s3 = life.gateway, life.gateway.client("s3")
     gateway.client("iam").create_user(UserName="ann")
@@ -205,6 +206,7 @@ def status(operation: Any, **parameters: Any) -> int:
     return code
 
 
+@pytest.mark.full
 def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
     """5xx for what does not fit; what was answered before is there, and goes on being changed once there is room."""
     with small_file_system(tmp_path / "data"), a_life(tmp_path) as life:

@@ -19,6 +19,7 @@ from tests.node.rig import Node
 from tests.node.surroundings import BUCKET, ControlPlane, Door, Gateway
 from tests.running import small_file_system, wait_for
 
+pytestmark = pytest.mark.full
 ONCE = "echo run >> {runs}; echo before; touch ready; while [ ! -e go ]; do sleep 0.1; done; echo after; exit 4"
 
 
@@ -71,7 +72,7 @@ class TestSteps:
         wait_for(lambda: not _named("hydra"), "the last of them to be gone", 10)
         await_nothing_of(node, "s-HYDRA")
 
-    @pytest.mark.parametrize("size_mib", [8, pytest.param(1024, marks=pytest.mark.full)])
+    @pytest.mark.parametrize("size_mib", [8, 1024])
     def test_that_print_a_lot_are_logged_whole(
         self, new_node: Callable[..., Node], gateway: Gateway, size_mib: int
     ) -> None:
@@ -133,7 +134,7 @@ def test_a_full_scratch_fails_steps_and_not_the_node(
 class TestAStoppedNode:
     """SIGSTOP stops the instance controller alone, as a machine that swaps or is suspended might."""
 
-    @pytest.mark.parametrize("seconds", [3.0, pytest.param(35.0, marks=pytest.mark.full)])
+    @pytest.mark.parametrize("seconds", [3.0, 35.0])
     def test_whose_lease_was_given_up_ends_the_step_when_it_goes_on(
         self, new_node: Callable[..., Node], gateway: Gateway, seconds: float
     ) -> None:
@@ -192,7 +193,7 @@ class TestWithoutTheGateway:
         wait_for(lambda: gateway.log(f"{prefix}/stdout.gz") == "unheard\n", "its stdout", 60)
         wait_for(lambda: "exitCode 3" in gateway.log(f"{prefix}/controller.gz"), "its controller log")
 
-    @pytest.mark.parametrize("seconds", [3.0, pytest.param(30.0, marks=pytest.mark.full)])
+    @pytest.mark.parametrize("seconds", [3.0, 30.0])
     def test_a_cluster_that_ends_meanwhile_keeps_its_last_logs(
         self, new_node: Callable[..., Node], door: Door, gateway: Gateway, seconds: float
     ) -> None:

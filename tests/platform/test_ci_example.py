@@ -12,6 +12,7 @@ from tests.platform.platform_rig import DRYDOCK, Platform
 
 EXAMPLE = settings.REPOSITORY / "examples" / "ci"
 SECONDS = 900
+pytestmark = pytest.mark.full
 # In the place of a checkout: its Makefile, without the set-up, which these platforms borrow.
 MAKEFILE = f"""
 $(if $(FORM),$(error No target takes FORM))
@@ -63,7 +64,6 @@ def test_a_platform_that_runs_is_used_and_left_running(platform: Platform, repos
     assert listed["KeyCount"] == 0
 
 
-@pytest.mark.full
 def test_where_nothing_runs_the_platform_is_there_for_the_session(place: Platform, repository: Path) -> None:
     ended = run_tests(place, repository)
     assert "2 passed" in ended.stdout, ended.stdout + ended.stderr

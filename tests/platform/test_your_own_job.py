@@ -43,6 +43,7 @@ def checkout(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.full
 def test_a_second_pipeline_is_two_files(place: Platform, checkout: Path) -> None:
     own = {"PYTHONPATH": str(checkout / "scripts")}  # the verbs are those of that checkout
 
