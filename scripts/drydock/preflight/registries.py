@@ -1,7 +1,7 @@
 """Where set-up fetches from: whether each registry answers, through the user's proxy, to the user's authorities.
 
 No registry is named here: where each is, its client knows. One thing is asked for that set-up fetches there.
-Standard library only, but for Maven's repository, which jgo knows.
+Standard library only.
 """
 
 import base64
@@ -55,17 +55,13 @@ def python_packages(todo: Once[list[plan.Step]]) -> Iterator[Finding]:
 
 
 def maven(todo: Once[list[plan.Step]]) -> Iterator[Finding]:
-    """The repository that the jars come from: a mirror, or the one that jgo goes to. Nothing before there is a jgo."""
-    repository = os.environ.get("DRYDOCK_MAVEN_REPOSITORY")
-    if not repository:
-        try:
-            repository = str(importlib.import_module("jgo.constants").MAVEN_CENTRAL_URL)
-        except ModuleNotFoundError:
-            return
-    jar = jars.SPARK.locked()[0]
-    place = f"/{jar.group.replace('.', '/')}/{jar.artifact}/{jar.version}/{jar.file_name}"
+    """The repository that the jars come from. Nothing where that is not known before set-up."""
+    try:
+        repository = jars.repository()
+    except ModuleNotFoundError:
+        return
     fix = "A mirror is named by DRYDOCK_MAVEN_REPOSITORY."
-    yield _found("jars", repository, place, _without(todo(), MAVEN_STEPS), fix)
+    yield _found("jars", repository, f"/{jars.SPARK.locked()[0].path}", _without(todo(), MAVEN_STEPS), fix)
 
 
 def terraform(paths: settings.Paths) -> Iterator[Finding]:

@@ -8,17 +8,21 @@ Behind a network of your own: `REQUESTS_CA_BUNDLE` (or `SSL_CERT_FILE`) names th
 """
 
 import hashlib
+import importlib
 import os
-import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drydock import settings
 from drydock.errors import SetupError
 from drydock.toolchain.stamps import Stamp, fingerprint
+
+if TYPE_CHECKING:
+    import requests
 
 FOLDER = settings.REPOSITORY / "requirements" / "jars"
 ATTEMPTS = 3
@@ -39,6 +43,11 @@ class Jar:
     @property
     def file_name(self) -> str:
         return f"{self.artifact}-{self.version}.jar"
+
+    @property
+    def path(self) -> str:
+        """Where it is in a Maven repository."""
+        return f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}/{self.file_name}"
 
     def __str__(self) -> str:
         return f"{self.group}:{self.artifact}:{self.version}"
@@ -87,19 +96,16 @@ class JarSet:
         jars = self.locked()
         paths.jar_cache.mkdir(parents=True, exist_ok=True)
         missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
-        downloads = paths.jar_cache / f".downloads-{self.name}"
-        shutil.rmtree(downloads, ignore_errors=True)
         fetched = 0
-        with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+        # One connection for each of those at work: what TLS takes to trust another one is more than most jars take.
+        with _session() as session, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
             try:
-                for _ in pool.map(lambda jar: _fetch_one(jar, downloads, paths.jar_cache), missing):
+                for _ in pool.map(lambda jar: _fetch_one(session, jar, paths.jar_cache), missing):
                     fetched += 1
                     progress(f"{fetched} of {len(missing)} jars")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-            finally:
-                shutil.rmtree(downloads, ignore_errors=True)
         self.stamp(paths).write()
         megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
         return f"{len(jars)} jars, {megabytes:.0f} MB"
@@ -126,36 +132,61 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _fetch_one(jar: Jar, downloads: Path, cache: Path) -> None:
-    """jgo writes in place, so it gets a folder of its own; what is verified moves into the cache by a rename."""
-    from jgo.maven import MavenContext  # takes 0.2 s to import, and is needed only here
+def repository() -> str:
+    """The URL that jars come from: a mirror, or Maven's own.
 
+    Raises ModuleNotFoundError where there is no mirror, and no workspace yet, whose jgo knows Maven's own.
+    """
     mirror = os.environ.get("DRYDOCK_MAVEN_REPOSITORY")
-    maven = MavenContext(
-        repo_cache=downloads / jar.file_name,
-        remote_repos={"mirror": mirror.rstrip("/")} if mirror else None,
-        timeout=TIMEOUT_SECONDS,
-    )
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            found = maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-            break
-        except Exception as error:  # jgo passes on what its HTTP client raises, and a RuntimeError for a 404
-            shutil.rmtree(maven.repo_cache, ignore_errors=True)
-            if attempt == ATTEMPTS:
-                raise SetupError(
-                    f"`{jar}` could not be fetched, tried {ATTEMPTS} times: {_first_line(error)}. Check the network; "
-                    f"behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE when it inspects TLS; "
-                    f"DRYDOCK_MAVEN_REPOSITORY names a mirror. Then run `make setup` again: what is there is kept."
-                ) from error
-            time.sleep(BACKOFF_SECONDS * attempt)
-    actual = sha256(found)
-    if actual != jar.sha256:
-        raise SetupError(
-            f"`{jar}` is not what was locked: sha256 {actual}, expected {jar.sha256}. Nothing was installed. "
-            f"If the versions were changed, run `drydock lock-jars`; otherwise something on the network alters files."
-        )
-    found.replace(cache / jar.file_name)
+    return mirror or str(importlib.import_module("jgo.constants").MAVEN_CENTRAL_URL)
+
+
+def _session() -> "requests.Session":
+    import requests  # which takes 0.2 s, and is needed only here
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=PARALLEL_DOWNLOADS))
+    return session
+
+
+def _fetch_one(session: "requests.Session", jar: Jar, cache: Path) -> None:
+    """What is verified moves into the cache by a rename."""
+    partial = cache / f".{jar.file_name}.partial"
+    try:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _download(session, jar, partial)
+                break
+            except OSError as error:  # of which all errors of requests' are
+                if attempt == ATTEMPTS:
+                    raise SetupError(
+                        f"`{jar}` could not be fetched, tried {ATTEMPTS} times: {_first_line(error)}. Check the "
+                        f"network; behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE when it inspects TLS; "
+                        f"DRYDOCK_MAVEN_REPOSITORY names a mirror. Then run `make setup` again: what is there is kept."
+                    ) from error
+                time.sleep(BACKOFF_SECONDS * attempt)
+        actual = sha256(partial)
+        if actual != jar.sha256:
+            raise SetupError(
+                f"`{jar}` is not what was locked: sha256 {actual}, expected {jar.sha256}. Nothing was installed. If "
+                f"the versions were changed, run `drydock lock-jars`; otherwise something on the network alters files."
+            )
+        partial.replace(cache / jar.file_name)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _download(session: "requests.Session", jar: Jar, file: Path) -> None:
+    """Raises OSError when it did not come whole."""
+    with (
+        session.get(f"{repository().rstrip('/')}/{jar.path}", timeout=TIMEOUT_SECONDS, stream=True) as response,
+        file.open("wb") as stream,
+    ):
+        response.raise_for_status()
+        for part in response.iter_content(1 << 16):
+            stream.write(part)
 
 
 def _first_line(error: Exception) -> str:
