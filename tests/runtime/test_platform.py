@@ -212,11 +212,18 @@ def test_what_the_gateway_was_given_is_there_after_down_and_up(drydock, home):
     assert terraform_state.deviations(site.local(paths, ports)) == []
 
 
-@pytest.mark.full
-def test_what_comes_up_after_a_reset_is_as_at_first(drydock, home):
+def test_a_reset_asks_and_empties_the_platform(drydock, home):
     paths, ports = settings.Paths(home), settings.Ports(offset=PORT_OFFSET)
-    assert drydock("local-reset", "--confirm=yes").returncode == 0
+    unasked = drydock("local-reset")
+    assert (unasked.returncode, "`make local-reset CONFIRM=yes` removes all data" in unasked.stderr) == (2, True)
+    assert paths.data.exists()
+
+    reset = drydock("local-reset", "--confirm=yes")
+    assert reset.returncode == 0, reset.stdout + reset.stderr
     assert not processes.running(paths)
+    assert not paths.data.exists()
+    assert drydock("local-reset", "--confirm=yes").stdout == "✓ There is no data: nothing to remove.\n"
+
     up = drydock("local-up", DRYDOCK_PORT_OFFSET=str(PORT_OFFSET))
     assert up.returncode == 0, up.stdout + up.stderr
     assert "anew" not in up.stderr
@@ -226,7 +233,7 @@ def test_what_comes_up_after_a_reset_is_as_at_first(drydock, home):
 
 
 def test_after_the_supervisor_was_killed_down_ends_daemons_too(drydock, home):
-    """The last that needs the platform, which it ends."""
+    """The last test: it ends the platform."""
     paths = settings.Paths(home)
     java = [process for process in processes.running(paths) if process.name() == "java"]
     assert len(java) == 5  # a master, two workers, the History Server, Kestra
@@ -245,16 +252,3 @@ def test_after_the_supervisor_was_killed_down_ends_daemons_too(drydock, home):
     assert processes.running(paths) == {}
     assert drydock("local-status").returncode == 3
     assert drydock("local-down").stdout.rstrip().endswith("The platform does not run: nothing to end.")
-
-
-def test_a_reset_asks_and_empties_the_platform(drydock, home):
-    """Of what the test before has ended."""
-    paths = settings.Paths(home)
-    unasked = drydock("local-reset")
-    assert (unasked.returncode, "`make local-reset CONFIRM=yes` removes all data" in unasked.stderr) == (2, True)
-    assert paths.data.exists()
-
-    reset = drydock("local-reset", "--confirm=yes")
-    assert reset.returncode == 0, reset.stdout + reset.stderr
-    assert not paths.data.exists()
-    assert drydock("local-reset", "--confirm=yes").stdout == "✓ There is no data: nothing to remove.\n"
