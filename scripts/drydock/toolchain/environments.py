@@ -65,7 +65,8 @@ def create(paths: settings.Paths, name: str, progress: Callable[[str], None]) ->
 
     A Python environment cannot be moved, so it is changed in place; uv takes up again what was interrupted.
     """
-    uv, environment = str(_uv(paths)), paths.environment(name)
+    # By its real path, which its programs begin with: a home may borrow it by a link, and be gone before it is.
+    uv, environment = str(_uv(paths)), paths.environment(name).resolve()
     python = environment / "bin" / "python"
     stamp(paths, name).forget()
     variables = {**network.environment(), "UV_CACHE_DIR": str(paths.cache / "uv"), "UV_PYTHON_DOWNLOADS": "never"}
