@@ -165,6 +165,10 @@ class Execution:
         deadline = time.monotonic() + LATE_LINES_SECONDS
         while True:
             lines = [line["message"] for line in self._engine.logs(execution["id"], task)] if task else []
+            # A task that could not even begin has no log; the execution's says why.
+            lines = lines or [
+                line["message"] for line in self._engine.logs(execution["id"]) if line["level"] == "ERROR"
+            ]
             exit_code = next((told[1] for line in lines if (told := _KESTRA_S_OWN.match(line))), None)
             if exit_code is not None or task is None or time.monotonic() > deadline:
                 break

@@ -151,9 +151,9 @@ class Kestra:
         return self._first("/logs/search", {**told, "sort": "timestamp:desc"})
 
     def outputs(self, execution_id: str) -> Document:
-        """The flow's outputs."""
-        found: Document = self._ask("GET", f"{API}/outputs/executions/{execution_id}").json()
-        return found
+        """The flow's outputs; empty where it declares none."""
+        found: Document | None = self._ask("GET", f"{API}/outputs/executions/{execution_id}").json()
+        return found or {}
 
     def triggers(self) -> list[Document]:
         """Schedules and other triggers: `flowId`, `triggerId`, `nextEvaluationDate`."""

@@ -60,7 +60,8 @@ def test_logs_grow_and_are_shown_once(aws: ScriptedAws, logs: StepLogs, told: To
     logs.finish(_step("COMPLETED"), AT_ONCE, lambda _: None)
     assert told("log") == []
     aws.put_log("stdout", "one\ntwo\nhalf\nthree\nlast words")
-    aws.put_log("stderr", "\n".join(str(n) for n in range(30)))
+    routine = "26/11/26 14:00:00 INFO TransportClientFactory: Found inactive connection\n" * 25
+    aws.put_log("stderr", "\n".join(str(n) for n in range(30)) + f"\n{routine}")
     logs.finish(_step("FAILED"), AT_ONCE, lambda _: None)
     assert told("log") == ["last words", *(str(n) for n in range(10, 30))]
 

@@ -33,6 +33,7 @@ def test_a_file_that_is_no_flow_ends_the_engine_with_its_reason(new_engine: Engi
     line = next(line for line in new_engine.log.splitlines() if f"{name}.yaml" in line)
     assert reason in new_engine.log[new_engine.log.index(line) :]
     assert "good.yaml" not in new_engine.log
+    assert " INFO " not in new_engine.log[new_engine.log.index(line) :]
 
 
 def test_a_changed_file_is_a_new_revision_and_an_unchanged_one_is_not(new_engine: Engine):
@@ -52,3 +53,14 @@ def test_validation_says_what_the_engine_would(client: Kestra):
     refused = client.validate(f"id: bad\nnamespace: {NAMESPACE}\ntasks: [{{id: t, type: io.kestra.Nothing}}]")
     assert refused is not None
     assert "io.kestra.Nothing" in refused
+
+
+def test_a_flow_that_is_deleted_is_known_no_longer_and_what_it_ran_stays(client: Kestra):
+    task = "{id: t, type: io.kestra.plugin.core.log.Log, message: hello}"
+    client.register(f"id: passing\nnamespace: {NAMESPACE}\ntasks: [{task}]")
+    ran = client.run(NAMESPACE, "passing", {})
+    assert client.delete(NAMESPACE, "passing")
+    assert not client.delete(NAMESPACE, "passing")
+    assert "passing" not in {flow["id"] for flow in client.flows()}
+    assert client.execution(ran["id"])["state"]["current"] == "SUCCESS"
+    assert client.outputs(ran["id"]) == {}  # of a flow that declares none

@@ -131,6 +131,17 @@ def test_a_failure_is_that_of_the_first_task_that_failed(engine: ScriptedKestra,
     assert failure.last_words == "the sea is rough"
 
 
+def test_a_task_that_could_not_begin_is_told_of_by_its_execution(engine: ScriptedKestra, execution: Execution) -> None:
+    engine.parent = document("outer", "data_processing", "FAILED", ("process", "FAILED"))
+    said = {"taskId": None, "timestamp": "2026-03-07T00:00:00Z"}
+    engine.lines = [
+        {**said, "level": "INFO", "message": "Execution started"},
+        {**said, "level": "ERROR", "message": "Missing required input:arguments"},
+    ]
+    execution.look()
+    assert execution.failure().last_words == "Missing required input:arguments"
+
+
 def test_a_failure_before_any_cluster_is_its_own(engine: ScriptedKestra, execution: Execution) -> None:
     engine.parent = document("outer", "data_processing", "FAILED", ("name_the_day", "FAILED"))
     engine.lines = [line("name_the_day", "Command failed with exit code 1")]

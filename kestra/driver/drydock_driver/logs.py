@@ -38,6 +38,8 @@ ABSENT_CODES = ("NoSuchKey", "404", "304")
 DENIED_CODES = ("AccessDenied", "403")
 # What EMR's controller writes last of a step: «INFO Step succeeded with exitCode 0 and took 30 seconds».
 _LAST_WORDS = re.compile(r"Step (succeeded|failed) with exitCode")
+# Of Spark's own log, on stderr, what tells nobody why a step failed.
+_ROUTINE = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (TRACE|DEBUG|INFO) ")
 # A step's times have fractions, those of objects whole seconds.
 _CLOCKS = timedelta(seconds=1)
 
@@ -165,7 +167,8 @@ class StepLogs:
     def _show_tail(self, name: str) -> None:
         try:
             with self._open(name) as log:
-                for line in deque(log.lines(), TAIL_LINES) if log else ():
+                telling = (line for line in log.lines() if not _ROUTINE.match(line)) if log else ()
+                for line in deque(telling, TAIL_LINES):
                     self._reporter.log(self.step_id, name, line.removesuffix("\n"))
         except (AwsUnreachable, AwsRefused) as error:
             self._tell_refusal(error)

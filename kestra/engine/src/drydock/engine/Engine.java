@@ -39,7 +39,12 @@ public final class Engine {
         services.start(context.getRequiredProperty("engine.worker-threads", Integer.class));
         Optional<String> flows = context.getProperty("engine.flows", String.class);
         if (flows.isPresent()) {
-            context.getBean(FlowFolder.class).load(Path.of(flows.get()));
+            try {
+                context.getBean(FlowFolder.class).load(Path.of(flows.get()));
+            } catch (FlowsRefused error) {
+                context.close(); // which has much to say, and the reason shall be the last of the log
+                throw error;
+            }
         }
         if (context.getRequiredProperty("engine.schedules", Boolean.class)) {
             services.startScheduler();

@@ -16,6 +16,7 @@ import io.micronaut.http.HttpResponse;
 import io.micronaut.http.MediaType;
 import io.micronaut.http.annotation.Body;
 import io.micronaut.http.annotation.Controller;
+import io.micronaut.http.annotation.Delete;
 import io.micronaut.http.annotation.Error;
 import io.micronaut.http.annotation.Get;
 import io.micronaut.http.annotation.Post;
@@ -63,6 +64,13 @@ final class FlowController {
     HttpResponse<String> update(String namespace, String id, @Body String source) throws FlowProcessingException, QueueException {
         FlowWithSource present = repository.findByIdWithSource(TENANT, namespace, id).orElseThrow(() -> missing(namespace, id));
         return Answers.json(service.update(GenericFlow.fromYaml(TENANT, source), present));
+    }
+
+    /** Its executions stay; its schedules end. */
+    @Delete("/{namespace}/{id}")
+    HttpResponse<Void> delete(String namespace, String id) {
+        service.delete(repository.findByIdWithSource(TENANT, namespace, id).orElseThrow(() -> missing(namespace, id)));
+        return HttpResponse.noContent();
     }
 
     @Post(uri = "/validate", consumes = MediaType.APPLICATION_YAML)
