@@ -19,6 +19,7 @@ from typing import Any
 
 from drydock import secrets, settings
 from drydock.errors import SetupError, UsageError
+from drydock.preflight.docker import size_bytes
 from drydock.toolchain.stamps import write_file
 
 FOLDER = settings.REPOSITORY / "compose"
@@ -334,12 +335,8 @@ def _plain(line: str) -> str:
 
 
 def _bytes(text: str) -> int:
-    """`123.4MiB`, as docker stats tells it; `--` where it could not look."""
-    if text.strip() == "--":
-        return 0
-    number = text.strip().rstrip("BKMGiT")
-    unit = text.strip()[len(number) :]
-    return int(float(number) * {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[unit])
+    """As docker stats tells it; `--` where it could not look."""
+    return 0 if text.strip() == "--" else size_bytes(text.strip())
 
 
 def _text(file: Path) -> str:

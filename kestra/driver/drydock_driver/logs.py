@@ -84,7 +84,7 @@ class StepLogs:
         if step.state == "COMPLETED" and is_there:
             return
         if step.state != "COMPLETED" and all(stream.name != "stderr" for stream in self._followed):
-            self._show_tail("stderr")
+            self._show_tail("stderr", leave_out=_ROUTINE)
         self._reporter.news(f"all logs of the step{'' if is_there else ', once they have arrived'}: {self.folder}/")
 
     def summary(self, step: Step, patience: Patience, pause: Callable[[float], None]) -> dict[str, Any] | None:
@@ -164,11 +164,12 @@ class StepLogs:
         except (AwsUnreachable, AwsRefused) as error:
             self._tell_refusal(error)
 
-    def _show_tail(self, name: str) -> None:
+    def _show_tail(self, name: str, leave_out: re.Pattern[str] | None = None) -> None:
         try:
             with self._open(name) as log:
-                telling = (line for line in log.lines() if not _ROUTINE.match(line)) if log else ()
-                for line in deque(telling, TAIL_LINES):
+                lines = log.lines() if log else iter(())
+                told = lines if leave_out is None else (line for line in lines if not leave_out.match(line))
+                for line in deque(told, TAIL_LINES):
                     self._reporter.log(self.step_id, name, line.removesuffix("\n"))
         except (AwsUnreachable, AwsRefused) as error:
             self._tell_refusal(error)

@@ -22,7 +22,10 @@ SECONDS = 15.0  # for each answer; `docker info` runs all the client's plug-ins,
 LABEL = "com.docker.compose.project"
 END_LEFTOVERS = "`RUNTIME=docker make local-down` ends and removes them; volumes, and so data, stay."
 MUCH_BUILD_CACHE = 20e9  # bytes: the platform's images take 4 GB, and each state of the sources up to 2 GB
-UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_UNITS = {
+    **{"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
+    **{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40},
+}
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,15 @@ def _build_cache(program: str) -> Iterator[Finding]:
     result = _run(program, "system", "df", "--format", "{{json .}}")
     result.check_returncode()
     kept = next(row["Size"] for row in map(json.loads, result.stdout.splitlines()) if row["Type"] == "Build Cache")
-    number = kept.rstrip("kMGTB")
-    if float(number) * UNITS[kept.removeprefix(number)] > MUCH_BUILD_CACHE:
+    if size_bytes(kept) > MUCH_BUILD_CACHE:
         fix = "`docker builder prune` removes what no image is being made of; the next build of one takes longer, once."
         yield Finding("builds", Status.WARNING, f"Docker keeps {kept} of earlier builds, of all projects.", fix)
+
+
+def size_bytes(told: str) -> int:
+    """A size as Docker tells it: `59.3GB` (df), `123.4MiB` (stats)."""
+    number = told.rstrip("BiKkMGT")
+    return int(float(number) * _UNITS[told.removeprefix(number)])
 
 
 def has_containers(docker: Docker, project: str) -> bool:

@@ -10,6 +10,7 @@ Behind a network of your own: `REQUESTS_CA_BUNDLE` (or `SSL_CERT_FILE`) names th
 import hashlib
 import importlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -96,16 +97,23 @@ class JarSet:
         jars = self.locked()
         paths.jar_cache.mkdir(parents=True, exist_ok=True)
         missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
+        downloads = (
+            paths.jar_cache / f".downloads-{self.name}"
+        )  # sets are fetched side by side, and some jars are in two
+        shutil.rmtree(downloads, ignore_errors=True)
+        downloads.mkdir()
         fetched = 0
         # One connection for each of those at work: what TLS takes to trust another one is more than most jars take.
         with _session() as session, ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
             try:
-                for _ in pool.map(lambda jar: _fetch_one(session, jar, paths.jar_cache), missing):
+                for _ in pool.map(lambda jar: _fetch_one(session, jar, downloads, paths.jar_cache), missing):
                     fetched += 1
                     progress(f"{fetched} of {len(missing)} jars")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+            finally:
+                shutil.rmtree(downloads, ignore_errors=True)
         self.stamp(paths).write()
         megabytes = sum((paths.jar_cache / jar.file_name).stat().st_size for jar in jars) / 1e6
         return f"{len(jars)} jars, {megabytes:.0f} MB"
@@ -151,31 +159,28 @@ def _session() -> "requests.Session":
     return session
 
 
-def _fetch_one(session: "requests.Session", jar: Jar, cache: Path) -> None:
+def _fetch_one(session: "requests.Session", jar: Jar, downloads: Path, cache: Path) -> None:
     """What is verified moves into the cache by a rename."""
-    partial = cache / f".{jar.file_name}.partial"
-    try:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                _download(session, jar, partial)
-                break
-            except OSError as error:  # of which all errors of requests' are
-                if attempt == ATTEMPTS:
-                    raise SetupError(
-                        f"`{jar}` could not be fetched, tried {ATTEMPTS} times: {_first_line(error)}. Check the "
-                        f"network; behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE when it inspects TLS; "
-                        f"DRYDOCK_MAVEN_REPOSITORY names a mirror. Then run `make setup` again: what is there is kept."
-                    ) from error
-                time.sleep(BACKOFF_SECONDS * attempt)
-        actual = sha256(partial)
-        if actual != jar.sha256:
-            raise SetupError(
-                f"`{jar}` is not what was locked: sha256 {actual}, expected {jar.sha256}. Nothing was installed. If "
-                f"the versions were changed, run `drydock lock-jars`; otherwise something on the network alters files."
-            )
-        partial.replace(cache / jar.file_name)
-    finally:
-        partial.unlink(missing_ok=True)
+    fetched = downloads / jar.file_name
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _download(session, jar, fetched)
+            break
+        except OSError as error:  # of which all errors of requests' are
+            if attempt == ATTEMPTS:
+                raise SetupError(
+                    f"`{jar}` could not be fetched, tried {ATTEMPTS} times: {_first_line(error)}. Check the network; "
+                    f"behind a proxy set HTTPS_PROXY, and REQUESTS_CA_BUNDLE when it inspects TLS; "
+                    f"DRYDOCK_MAVEN_REPOSITORY names a mirror. Then run `make setup` again: what is there is kept."
+                ) from error
+            time.sleep(BACKOFF_SECONDS * attempt)
+    actual = sha256(fetched)
+    if actual != jar.sha256:
+        raise SetupError(
+            f"`{jar}` is not what was locked: sha256 {actual}, expected {jar.sha256}. Nothing was installed. "
+            f"If the versions were changed, run `drydock lock-jars`; otherwise something on the network alters files."
+        )
+    fetched.replace(cache / jar.file_name)
 
 
 def _download(session: "requests.Session", jar: Jar, file: Path) -> None:
