@@ -154,6 +154,65 @@ def test_a_failed_step_fails_the_run_with_its_details_and_the_end_of_stderr(
     assert "TerminateJobFlows" in aws.operations()
 
 
+PLAIN = """a line of the program's
+Traceback (most recent call last):
+  File "/tmp/job.py", line 9, in <module>
+    main()
+ValueError: no such day
+"""
+CHAINED = f"""{PLAIN}
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/tmp/job.py", line 11, in <module>
+    main()
+
+KeyError: 'day'
+"""
+OF_JAVA = """Traceback (most recent call last):
+  File "/tmp/job.py", line 9, in <module>
+py4j.protocol.Py4JJavaError: An error occurred while calling o45.save.
+: org.apache.spark.SparkException: Job aborted.
+\tat org.apache.spark.sql.Main.run(Main.scala:3)
+"""
+OF_ITS_SYNTAX = """  File "/tmp/job.py", line 3
+    def (
+        ^
+SyntaxError: invalid syntax
+"""
+
+
+@pytest.mark.parametrize(
+    ("stdout", "exception"),
+    [
+        (PLAIN, "ValueError: no such day"),
+        (CHAINED, "KeyError: 'day'"),
+        (OF_JAVA, OF_JAVA.splitlines()[2] + " org.apache.spark.SparkException: Job aborted."),
+        (OF_ITS_SYNTAX, "SyntaxError: invalid syntax"),
+    ],
+)
+def test_the_last_sentence_has_the_exception_that_a_python_program_wrote_to_stdout(
+    aws: ScriptedAws, driver: Run, run_arguments: list[str], stdout: str, exception: str
+) -> None:
+    aws.step_states("FAILED", failure={"Reason": "Unknown Error", "LogFile": "s3://logs/x/stderr.gz"})
+    aws.put_log("stdout", stdout)
+    aws.put_log("stderr", "")
+    last = driver(*run_arguments).stderr.splitlines()[-1]
+    told = f"{exception} (stdout); EMR says Unknown Error s3://logs/x/stderr.gz."
+    assert last == f"Cluster j-1: step s-1 (a step) is FAILED: {told}"
+
+
+def test_an_exception_that_a_cancelled_step_had_caught_is_not_why_it_ended(
+    aws: ScriptedAws, driver: Run, run_arguments: list[str]
+) -> None:
+    aws.step_states("RUNNING", "CANCELLED")
+    aws.put_log("stdout", PLAIN)
+    aws.put_log("stderr", "")
+    done = driver(*run_arguments)
+    assert "ValueError" in done.stdout
+    assert "ValueError" not in done.stderr
+
+
 @pytest.mark.parametrize("state", ["INTERRUPTED", "CANCELLED"])
 def test_a_step_that_ends_otherwise_fails_the_run(
     aws: ScriptedAws, driver: Run, run_arguments: list[str], state: str

@@ -176,7 +176,7 @@ def wait(
         it.finish_logs(log, ended, wait=ended.state != "COMPLETED")
     ended_steps = [{**ended.document(), "logs": f"{log.folder}/"} for ended, log in zip(done, logs, strict=True)]
     it.reporter.result(cluster_id=cluster, steps=ended_steps)
-    steps.check(done, cluster)
+    steps.check(done, logs, cluster)
 
 
 @app.command()

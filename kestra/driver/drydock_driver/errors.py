@@ -16,7 +16,7 @@ DriverError                 printed as a sentence, never a traceback; exit code 
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import (
@@ -97,7 +97,17 @@ class ClusterFailed(DriverError):
 
 
 class StepFailed(DriverError):
-    """A step ended in a state other than COMPLETED."""
+    """A step ended in a state other than COMPLETED.
+
+    Its sentence is made when it is shown: the step's logs, which say why, may arrive after the failure itself.
+    """
+
+    def __init__(self, sentence: Callable[[], str]) -> None:
+        super().__init__()
+        self._sentence = sentence
+
+    def __str__(self) -> str:
+        return self._sentence()
 
 
 class TimedOut(DriverError):

@@ -102,7 +102,7 @@ class Driver:
             ended, step = past
             logs = self.logs(ended, step.id, stderr_too=stderr_too)
             self.finish_logs(logs, step)
-            steps.check([step], ended.id)
+            steps.check([step], [logs], ended.id)
             return _result(ended, step, logs)
         cluster_id = earlier.active[0] if earlier.active else self._create(run)
         done: list[Step] = []
@@ -114,7 +114,7 @@ class Driver:
                 step_id, _ = self.submit(cluster_id, name, args, action_on_failure)
                 logs = self.logs(ready, step_id, stderr_too=stderr_too)
                 done = self.wait_for_steps(cluster_id, [logs])
-                steps.check(done, cluster_id)
+                steps.check(done, [logs], cluster_id)
             ended = self.terminate(cluster_id)
         finally:
             if done:  # EMR delivers the last of the logs when the cluster ends

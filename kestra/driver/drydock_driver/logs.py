@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TAIL_LINES = 20
 # A longer line is shown in pieces.
 LINE_CHARACTERS = 64 * 1024
+# An exception may quote a whole query plan.
+EXCEPTION_CHARACTERS = 500
 # Each look reads the whole object: what has grown beyond this is shown by its end alone, when the step has ended.
 FOLLOWED_BYTES = 16 * 1024 * 1024
 ABSENT_CODES = ("NoSuchKey", "404", "304")
@@ -40,6 +42,8 @@ DENIED_CODES = ("AccessDenied", "403")
 _LAST_WORDS = re.compile(r"Step (succeeded|failed) with exitCode")
 # Of Spark's own log, on stderr, what tells nobody why a step failed.
 _ROUTINE = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (TRACE|DEBUG|INFO) ")
+# How Python begins to tell of an exception; it gives a SyntaxError of the program itself no heading.
+_TRACEBACK = re.compile(r'Traceback \(most recent call last\):|  File ".+", line \d+')
 # A step's times have fractions, those of objects whole seconds.
 _CLOCKS = timedelta(seconds=1)
 
@@ -62,9 +66,15 @@ class StepLogs:
         self.step_id = step_id
         self._s3 = s3
         self._reporter = reporter
+        self._python = _LastException()
         self._followed = [_Followed(name) for name in (("stdout", "stderr") if stderr_too else ("stdout",))]
         self._refusal_told = False
         self._denial: str | None = None
+
+    @property
+    def exception(self) -> str | None:
+        """The exception that ended the step's Python program, as far as what has been read of stdout tells."""
+        return self._python.told
 
     def follow(self) -> None:
         """Show the lines that have come since the last look. Nothing there yet is no error."""
@@ -158,6 +168,7 @@ class StepLogs:
                 for number, line in enumerate(log.lines()):
                     is_complete = line.endswith("\n") or len(line) == LINE_CHARACTERS
                     if number >= stream.shown_lines and (is_complete or whole):
+                        self._python.look(stream.name, line)
                         self._reporter.log(self.step_id, stream.name, line.removesuffix("\n"))
                         stream.shown_lines = number + 1
                 stream.etag = log.etag
@@ -167,9 +178,12 @@ class StepLogs:
     def _show_tail(self, name: str, leave_out: re.Pattern[str] | None = None) -> None:
         try:
             with self._open(name) as log:
-                lines = log.lines() if log else iter(())
-                told = lines if leave_out is None else (line for line in lines if not leave_out.match(line))
-                for line in deque(told, TAIL_LINES):
+                tail: deque[str] = deque(maxlen=TAIL_LINES)
+                for line in log.lines() if log else ():
+                    self._python.look(name, line)
+                    if leave_out is None or not leave_out.match(line):
+                        tail.append(line)
+                for line in tail:
                     self._reporter.log(self.step_id, name, line.removesuffix("\n"))
         except (AwsUnreachable, AwsRefused) as error:
             self._tell_refusal(error)
@@ -202,6 +216,32 @@ class StepLogs:
             self._denial = f"Could not read {place}: {error}." if code in DENIED_CODES else None
             return None
         return answer
+
+
+class _LastException:
+    """The last exception that a Python program wrote, with its traceback; Spark sends both to stdout.
+
+    Of an error of Java's, py4j gives the line that says which method failed, and in a second one, after a colon, why.
+    """
+
+    def __init__(self) -> None:
+        self.told: str | None = None
+        self._is_in_traceback = False
+        self._is_before_cause = False
+
+    def look(self, stream: str, line: str) -> None:
+        if stream != "stdout":
+            return
+        line = line.rstrip()
+        if self._is_before_cause and line.startswith(": "):
+            self.told = f"{self.told} {line.removeprefix(': ')}"[:EXCEPTION_CHARACTERS]
+        self._is_before_cause = False
+        if _TRACEBACK.match(line):
+            self._is_in_traceback = True
+        elif self._is_in_traceback and line and not line.startswith(" "):
+            self._is_in_traceback = False
+            self._is_before_cause = True
+            self.told = line[:EXCEPTION_CHARACTERS]
 
 
 class _Followed:

@@ -105,14 +105,21 @@ def wait_for_steps(
     return [seen[log.step_id] for log in logs]
 
 
-def check(steps: Sequence[Step], cluster_id: str) -> None:
-    """Raise StepFailed, naming each step that is not COMPLETED and what EMR says about it."""
-    failed = [step for step in steps if step.state != "COMPLETED"]
+def check(steps: Sequence[Step], logs: Sequence[StepLogs], cluster_id: str) -> None:
+    """Raise StepFailed, naming each step that is not COMPLETED, what EMR says about it and the exception it wrote."""
+    failed = [(step, log) for step, log in zip(steps, logs, strict=True) if step.state != "COMPLETED"]
+
+    def sentence() -> str:
+        told = (f"step {step.id} ({step.name}) is {step.state}{_why(step, log)}" for step, log in failed)
+        return f"Cluster {cluster_id}: {'; '.join(told)}."
+
     if failed:
-        sentences = (f"step {step.id} ({step.name}) is {step.state}{_why(step)}" for step in failed)
-        raise StepFailed(f"Cluster {cluster_id}: {'; '.join(sentences)}.")
+        raise StepFailed(sentence)
 
 
-def _why(step: Step) -> str:
-    parts = [part for part in (step.reason, step.failure) if part]
-    return f": {' '.join(parts)}" if parts else ""
+def _why(step: Step, log: StepLogs) -> str:
+    """EMR looks for an exception in stderr alone, and Spark writes that of a Python program to stdout."""
+    told = " ".join(part for part in (step.reason, step.failure) if part)
+    if step.state == "FAILED" and log.exception is not None:
+        told = f"{log.exception} (stdout){f'; EMR says {told}' if told else ''}"
+    return f": {told}" if told else ""
