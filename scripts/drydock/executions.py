@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import httpx
+
 from drydock import kestra, output, secrets, settings
 from drydock.day import FlowRun
-from drydock.errors import DrydockError
+from drydock.errors import DrydockError, UsageError
 from drydock.interrupts import Signals
 from drydock.kestra import Document, Kestra, KestraRefused, KestraUnreachable
 
@@ -216,10 +218,15 @@ class Execution:
 
 
 def _start(engine: Kestra, asked: FlowRun, run_id: str) -> Document:
+    """The new execution. Raises UsageError for a value that Kestra does not take: it has begun nothing then."""
     deadline = time.monotonic() + UNREACHABLE_SECONDS
     while True:
         try:
             return engine.start(asked.namespace, asked.flow, asked.inputs, {CORRELATION: run_id})
+        except KestraRefused as error:
+            if error.status == httpx.codes.UNPROCESSABLE_ENTITY:
+                raise UsageError(str(error)) from error
+            raise
         except KestraUnreachable as error:
             if error.may_have_arrived or time.monotonic() > deadline:
                 raise

@@ -4,6 +4,7 @@ Kestra's engine reads the folder when it starts; on one that runs, and on Kestra
 """
 
 import re
+from pathlib import Path
 
 from drydock import executions, flow_registration, output, settings
 from drydock.kestra import Kestra
@@ -11,18 +12,25 @@ from drydock.kestra import Kestra
 _SCHEDULE = re.compile(r"^([ -]*)type: [\"']?io\.kestra\.plugin\.core\.trigger\.Schedule[\"']? *$", re.MULTILINE)
 
 
-def register(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> int:
-    """Have Kestra know all of them, or none when it refuses one. How many were new or different.
+def register(paths: settings.Paths, ports: settings.Ports, runtime_name: str) -> bool:
+    """Have Kestra know all of them, and no longer those whose file is gone; or none when it refuses one. Whether that
+    changed anything.
 
     Raises DrydockError with Kestra's reason for each that it refuses.
     """
     sources = _sources(paths, runtime_name)
     with executions.client(paths, ports) as kestra:
-        flow_registration.require_valid(kestra, sources)
-        changed = [name for name, source in sources.items() if kestra.register(source)]
+        changed, removed = flow_registration.bring(kestra, sources, registered_note(paths, runtime_name))
     if changed:
         output.done(f"Flows: {len(changed)} of {len(sources)} registered anew ({', '.join(changed)})")
-    return len(changed)
+    if removed:
+        output.done(f"Flows: {len(removed)} removed, whose files are gone ({', '.join(removed)})")
+    return bool(changed or removed)
+
+
+def registered_note(paths: settings.Paths, runtime_name: str) -> Path:
+    """The file that says which flows a platform was told of: others were made by somebody else, and stay."""
+    return paths.home / f"flows-{runtime_name}.json"
 
 
 def unregistered(kestra: Kestra, paths: settings.Paths, runtime_name: str) -> list[str]:

@@ -26,25 +26,27 @@ def main() -> int:
     except DrydockError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{len(flows)} flows, of which {changed} were new or different; {removed} removed.")
+    print(f"{len(flows)} flows, of which {len(changed)} were new or different; {len(removed)} removed.")
     return 0
 
 
 def sources(folder: Path) -> dict[str, str]:
-    """The flows of a folder, by the names of their files."""
+    """The flows of a folder, by the names of their files. Raises DrydockError for a name that would be passed over."""
+    if others := sorted(file.name for file in folder.glob("*.yml")):
+        raise DrydockError(f"{folder} has {', '.join(others)}: flows are files whose names end with .yaml.")
     return {file.name: file.read_text() for file in sorted(folder.glob("*.yaml"))}
 
 
-def bring(running: Kestra, sources: Mapping[str, str], note: Path) -> tuple[int, int]:
-    """How many flows were new or different, and how many were removed. Raises DrydockError, before anything is changed
-    when Kestra refuses one."""
+def bring(running: Kestra, sources: Mapping[str, str], note: Path) -> tuple[list[str], list[str]]:
+    """The files of the flows that were new or different, and the ids of those that were removed. Raises DrydockError,
+    before anything is changed when Kestra refuses one."""
     require_valid(running, sources)
     wanted = {kestra.name_of(source) for source in sources.values()}
     brought = {(namespace, flow) for namespace, flow in json.loads(note.read_text())} if note.exists() else set()
     # Whoever is interrupted in between has brought some of both.
     _write(note, brought | wanted)
-    changed = sum(running.register(source) for source in sources.values())
-    removed = sum(running.delete(namespace, flow) for namespace, flow in sorted(brought - wanted))
+    changed = [name for name, source in sources.items() if running.register(source)]
+    removed = [flow for namespace, flow in sorted(brought - wanted) if running.delete(namespace, flow)]
     _write(note, wanted)
     return changed, removed
 

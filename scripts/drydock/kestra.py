@@ -201,7 +201,8 @@ class Kestra:
                 may_have_arrived=not isinstance(error, httpx.ConnectError),
             ) from error
         if answer.is_error:
-            raise KestraRefused(f"Kestra refuses {method} {path}: {_message(answer)}", answer.status_code)
+            told = _message(answer).rstrip(" .")
+            raise KestraRefused(f"Kestra refuses {method} {path}: {told}.", answer.status_code)
         return answer
 
 

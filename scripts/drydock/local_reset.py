@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drydock import interrupts, local_down, lock, output, runtime, settings, terraform
+from drydock import flow_files, interrupts, local_down, lock, output, runtime, settings, terraform
 from drydock.compose import STOP_SECONDS, Compose
 from drydock.errors import DrydockError, UsageError
 from drydock.runtime import RuntimeOption
@@ -46,8 +46,8 @@ def local_reset(
 
 def _data(paths: settings.Paths, which: str) -> tuple[Path, ...]:
     """What of it lies in DRYDOCK_HOME. Terraform's stamp goes first: what is removed halfway is made again later."""
-    stamp = terraform.applied_stamp(paths, which)
-    return (stamp,) if which == DOCKER else (stamp, paths.data, paths.event_logs, paths.home / "nodes")
+    notes = (terraform.applied_stamp(paths, which), flow_files.registered_note(paths, which))
+    return notes if which == DOCKER else (*notes, paths.data, paths.event_logs, paths.home / "nodes")
 
 
 def _ask(paths: settings.Paths, what: str) -> None:

@@ -58,7 +58,7 @@ def bring_up(runtime_name: str) -> None:
             furnished.append(_furnish(paths, ports))
 
         def afterwards() -> None:
-            furnished.append(flow_files.register(paths, ports, runtime_name) > 0)
+            furnished.append(flow_files.register(paths, ports, runtime_name))
 
         if runtime_name == DOCKER:
             started = docker_up.bring_up(paths, ports, meanwhile, afterwards)

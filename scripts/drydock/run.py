@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 
 from drydock import executions, output, settings, site, summary
 from drydock.day import DateOption, FlowRun, RowsOption, generation, parse_date, parse_rows, processing, run_command
-from drydock.errors import DrydockError, RunFailed, Stopped
+from drydock.errors import DrydockError, RunFailed, Stopped, UsageError
 from drydock.executions import SUCCESS, Execution
 from drydock.interrupts import Signals
 from drydock.kestra import Kestra
@@ -55,13 +55,16 @@ def run_day(where: Site, engine: Kestra, day: date, rows: int) -> str:
 
 
 def run_flow(where: Site, engine: Kestra, asked: FlowRun, run_id: str, signals: Signals) -> Execution:
-    """The execution, when it has ended well. Raises RunFailed or Stopped otherwise, when nothing is left of it."""
+    """The execution, when it has ended well. Raises RunFailed or Stopped otherwise, when nothing is left of it, and
+    UsageError for inputs with which it did not begin."""
     try:
         execution = executions.follow(engine, asked, run_id, signals, where.stopping_seconds)
         if execution.state == SUCCESS and signals.first is None:
             output.done(f"{asked.did}{_on_clusters(execution)} ({execution.seconds:.0f} s)")
             return execution
         failure = executions.show_failure(execution) if signals.first is None else ""
+    except UsageError:
+        raise
     except DrydockError as error:
         failure = f"{asked.doing} failed: {error}"
     except BaseException:  # nobody reads any more, say: a driver that Kestra has killed may leave its cluster to others

@@ -36,6 +36,8 @@ class Server:
         if path == "/validate":
             told = {"constraints": "it has no tasks"} if self.refuses and self.refuses in source else {}
             return httpx.Response(200, json=[told])
+        if request.method == "DELETE":
+            return httpx.Response(204 if self.known.pop(path, None) else 404, json={"message": "?"})
         if request.method == "GET":
             known = self.known.get(path)
             return httpx.Response(200, json={"source": known}) if known else httpx.Response(404, json={"message": "?"})
@@ -59,25 +61,37 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(settings.Paths, "flows", tmp_path)
+    monkeypatch.setenv("DRYDOCK_HOME", str(tmp_path))
     (tmp_path / "monthly.yaml").write_text(FLOW)
     return tmp_path / "monthly.yaml"
 
 
-def register(runtime: str = settings.PROCESS) -> int:
+def register(runtime: str = settings.PROCESS) -> bool:
     return flow_files.register(settings.Paths(), settings.Ports(0), runtime)
 
 
 def test_what_is_new_or_changed_is_registered_and_named(
     server: Server, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert [register(), register()] == [1, 0]
+    assert [register(), register()] == [True, False]
     assert server.known == {"/acme.data/monthly": FLOW}
     file.write_text(FLOW + "description: another\n")
     with flow_files.executions.client() as kestra:  # type: ignore[call-arg]
         assert flow_files.unregistered(kestra, settings.Paths(), settings.PROCESS) == ["monthly.yaml"]
-    assert register() == 1
+    assert register()
     assert server.known["/acme.data/monthly"].endswith("another\n")
     assert capsys.readouterr().out.count("✓ Flows: 1 of 1 registered anew (monthly.yaml)\n") == 2
+
+
+def test_one_whose_file_is_gone_is_removed_and_one_of_another_runtime_stays(
+    server: Server, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register()
+    file.unlink()
+    assert not register(settings.DOCKER)
+    assert register()
+    assert server.known == {}
+    assert "✓ Flows: 1 removed, whose files are gone (monthly)\n" in capsys.readouterr().out
 
 
 def test_none_is_registered_when_one_is_refused(server: Server, file: Path) -> None:

@@ -47,7 +47,7 @@ def note(tmp_path: Path) -> Path:
     return tmp_path / "flows.json"
 
 
-def bring(server: Server, note: Path, **flows: str) -> tuple[int, int]:
+def bring(server: Server, note: Path, **flows: str) -> tuple[list[str], list[str]]:
     with httpx.Client(base_url="http://kestra", transport=httpx.MockTransport(server.answer)) as http:
         return flow_registration.bring(Kestra(http), {f"{name}.yaml": source for name, source in flows.items()}, note)
 
@@ -57,16 +57,16 @@ def flow(name: str, description: str = "It.") -> str:
 
 
 def test_what_is_new_or_different_is_registered(server: Server, note: Path) -> None:
-    assert bring(server, note, one=flow("one"), two=flow("two")) == (2, 0)
-    assert bring(server, note, one=flow("one"), two=flow("two")) == (0, 0)
-    assert bring(server, note, one=flow("one", "Another."), two=flow("two")) == (1, 0)
+    assert bring(server, note, one=flow("one"), two=flow("two")) == (["one.yaml", "two.yaml"], [])
+    assert bring(server, note, one=flow("one"), two=flow("two")) == ([], [])
+    assert bring(server, note, one=flow("one", "Another."), two=flow("two")) == (["one.yaml"], [])
     assert server.known == {"acme/one": flow("one", "Another."), "acme/two": flow("two")}
 
 
 def test_what_an_earlier_deployment_brought_goes_and_what_somebody_made_stays(server: Server, note: Path) -> None:
     server.known["acme/theirs"] = flow("theirs")
     bring(server, note, one=flow("one"), two=flow("two"))
-    assert bring(server, note, one=flow("one")) == (0, 1)
+    assert bring(server, note, one=flow("one")) == ([], ["two"])
     assert sorted(server.known) == ["acme/one", "acme/theirs"]
     assert json.loads(note.read_text()) == [["acme", "one"]]
 
@@ -84,5 +84,12 @@ def test_an_interrupted_one_is_gone_on_from(server: Server, note: Path) -> None:
     bring(server, note, one=flow("one"))
     note.write_text(json.dumps([["acme", "one"], ["acme", "two"], ["acme", "three"]]))  # noted, and only one arrived
     server.known["acme/two"] = flow("two")
-    assert bring(server, note, one=flow("one")) == (0, 1)
+    assert bring(server, note, one=flow("one")) == ([], ["two"])
     assert sorted(server.known) == ["acme/one"]
+
+
+def test_a_file_that_would_be_passed_over_is_said(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(flow("one"))
+    (tmp_path / "two.yml").write_text(flow("two"))
+    with pytest.raises(DrydockError, match=r"has two\.yml: flows are files whose names end with \.yaml"):
+        flow_registration.sources(tmp_path)

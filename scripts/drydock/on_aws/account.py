@@ -16,6 +16,7 @@ from drydock.errors import DrydockError, UsageError
 from drydock.site import AWS, EMR_PAGE, Site, Verbs
 
 SIGN_IN = "`aws sso login`, say, or any other way that the AWS CLI knows, mends it; `AWS_PROFILE` chooses a profile."
+NO_CREDENTIALS = f"There are no AWS credentials in this environment. {SIGN_IN}"
 PREFIX_VARIABLE = "DRYDOCK_NAME_PREFIX"
 NOTHING_CHANGED = "Nothing was changed."
 STOPPING_SECONDS = 1260  # the driver waits twenty minutes for EMR to end a cluster
@@ -56,7 +57,7 @@ def opened(paths: settings.Paths) -> Deployment:
         try:
             answer = account.client("sts").get_caller_identity()
         except NoCredentialsError as error:
-            raise UsageError(f"There are no AWS credentials in this environment. {SIGN_IN}") from error
+            raise UsageError(NO_CREDENTIALS) from error
     identity = Identity(answer["Account"], answer["Arn"])
     _refuse_the_local_platform(identity)
     found = Deployment(identity, _site(paths, account, identity))
@@ -88,12 +89,14 @@ def confirm(deployment: Deployment, confirmed: str, question: str, otherwise: st
 def _account() -> aws.CallersAccount:
     session = Session()
     try:
-        # botocore itself only knows AWS_DEFAULT_REGION; everything else of AWS's takes the other one first.
-        region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        session.get_scoped_config()  # before the region, which may come from elsewhere: a profile has to be there
     except ProfileNotFound as error:
         raise UsageError(f"{error}. `aws configure list-profiles` lists what there is.") from error
+    # botocore itself only knows AWS_DEFAULT_REGION; everything else of AWS's takes the other one first.
+    region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if not region:
-        raise UsageError("No AWS region is chosen. `export AWS_REGION=us-east-1`, say, chooses one.")
+        lacking = "" if session.get_credentials() else f" {NO_CREDENTIALS}"
+        raise UsageError(f"No AWS region is chosen. `export AWS_REGION=us-east-1`, say, chooses one.{lacking}")
     return aws.CallersAccount(session, region)
 
 

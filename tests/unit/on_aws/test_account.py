@@ -82,11 +82,17 @@ def test_no_region_no_credentials_and_no_such_profile_are_sentences(
     with pytest.raises(UsageError, match=r"no AWS credentials.*aws sso login"):
         account.opened(paths)
     monkeypatch.delenv("AWS_REGION")
-    with pytest.raises(UsageError, match="No AWS region is chosen"):
+    with pytest.raises(UsageError, match=r"No AWS region is chosen.*no AWS credentials.*aws sso login"):
+        account.opened(paths)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(UsageError, match=r"No AWS region is chosen\. [^.]* chooses one\.$"):
         account.opened(paths)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    with pytest.raises(UsageError, match=r"nobody.*list-profiles"):
-        account.opened(paths)
+    for region in ("", "eu-central-1"):
+        monkeypatch.setenv("AWS_REGION", region)
+        with pytest.raises(UsageError, match=r"nobody.*list-profiles"):
+            account.opened(paths)
 
 
 def test_the_region_of_aws_region_counts_before_that_of_aws_default_region(
