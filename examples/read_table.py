@@ -1,6 +1,6 @@
 """Print a Delta table of the platform: read_table.py s3://bucket/table ["SELECT … FROM rows"]
 
-Run by .drydock/envs/workspace/bin/python; it finds the platform by what `make -s env` exports, as any program does.
+Run by "$DRYDOCK_HOME"/envs/workspace/bin/python; like any program it finds the platform by what `make -s env` exports.
 """
 
 import sys

@@ -1,4 +1,5 @@
-"""`make -s env`: shell exports with which the aws CLI, boto3, Terraform and browsers find the running platform."""
+"""`make -s env`: shell exports with which the aws CLI, boto3, Terraform and browsers find the running platform, and the
+shell finds an aws CLI."""
 
 import os
 import shlex
@@ -31,6 +32,8 @@ def env() -> None:
 def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
     """The variables, by name. They hold secrets: never print them elsewhere."""
     key = secrets.operator_key(paths)
+    programs = str(paths.environment("workspace") / "bin")  # last: whoever has an aws CLI of their own goes on with it
+    path = [each for each in os.environ.get("PATH", os.defpath).split(os.pathsep) if each != programs]
     no_proxy = {name: os.environ[name] for name in ("NO_PROXY", "no_proxy") if name in os.environ}
     return {
         "AWS_ENDPOINT_URL": ports.gateway_url,
@@ -43,5 +46,6 @@ def exports(paths: settings.Paths, ports: settings.Ports) -> dict[str, str]:
         "KESTRA_PASSWORD": secrets.kestra_password(paths),
         "EMR_CONSOLE_URL": f"{ports.emr_url}/?token={secrets.console_token(paths)}",
         "DRYDOCK_HOME": str(paths.home),
+        "PATH": os.pathsep.join([*path, programs]),
         **(no_proxy if any(os.environ.get(name) for name in PROXIES) else {}),
     }

@@ -13,6 +13,8 @@ from drydock.supervision import ProcessState
 def test_the_exports_of_the_contract(tmp_path, monkeypatch):
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
+    programs = f"{tmp_path}/envs/workspace/bin"
+    monkeypatch.setenv("PATH", f"/usr/bin:{programs}:/bin")
     paths = settings.Paths(tmp_path)
     files = secrets.ensure(paths)
     key = secrets.operator_key(paths)
@@ -28,6 +30,7 @@ def test_the_exports_of_the_contract(tmp_path, monkeypatch):
         "KESTRA_PASSWORD": files.kestra_password.read_text().strip(),
         "EMR_CONSOLE_URL": f"http://127.0.0.1:8088/?token={files.console_token.read_text().strip()}",
         "DRYDOCK_HOME": str(tmp_path),
+        "PATH": f"/usr/bin:/bin:{programs}",
     }
 
 
