@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from drydock.parity_of.calls import (
@@ -16,7 +17,7 @@ from drydock.parity_of.facts import ROLES
 
 # As `drydock_gateway` writes them: call_log.py, and front_door.py for EMR's.
 LINE = re.compile(
-    r": (?P<service>\w+)\.(?P<operation>\w+)(?: /(?P<path>\S*))? => \d+(?: \(\w+\))?, "
+    r"^(?P<at>\S+) .*: (?P<service>\w+)\.(?P<operation>\w+)(?: /(?P<path>\S*))? => \d+(?: \(\w+\))?, "
     r"arn:[\w-]+:sts::\d+:assumed-role/(?P<role>[^/\s]+)/"
 )
 ACTIONS = {
@@ -39,12 +40,22 @@ THINGS = {
     "elasticmapreduce:ListClusters": "anything",
     "sts:GetCallerIdentity": "anything",
 }
-Seen = tuple[str, str, str]
+Key = tuple[str, str, str]
+"""Principal, IAM's action, and the thing by its name in `calls`."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A call that was made: `at` a time in UTC, `request` as the gateway's log has it."""
+
+    key: Key
+    at: str
+    request: str
 
 
 def compare(lines: Iterable[str], name_prefix: str = "") -> Section:
     """What is seen has to be in the list. What is not seen has not been made since the log began."""
-    seen = set(calls(lines, name_prefix))
+    seen = {call.key: call for call in calls(lines, name_prefix)}
     listed = {(call.principal, call.action, call.thing): call for call in NEEDED}
     items = []
     for key, call in listed.items():
@@ -53,20 +64,27 @@ def compare(lines: Iterable[str], name_prefix: str = "") -> Section:
         elif not call.is_implied:
             items.append(Item(_title(key), Verdict.UNKNOWN, note=f"Not seen in the gateway's log. For: {call.why}."))
     items += [
-        Item(_title(key), Verdict.DIFFERENT, note="Made, and not in the list of what is needed.")
-        for key in sorted(seen - listed.keys())
+        Item(
+            _title(key),
+            Verdict.DIFFERENT,
+            note="Not in the list of what is needed, for which the roles' policies are made. The last one, at "
+            f"{seen[key].at}: {seen[key].request}",
+        )
+        for key in sorted(seen.keys() - listed.keys())
     ]
     return Section("Calls that the gateway has seen", items)
 
 
 def calls(lines: Iterable[str], name_prefix: str = "") -> Iterator[Seen]:
-    """Who did what to what: principal, IAM's action, and the thing by its name in `calls`."""
+    """Those that the two roles have made."""
     principals = {name_prefix + role: principal for principal, role in ROLES.items()}
     for line in lines:
         found = LINE.search(line)
         if found and found["role"] in principals:
-            action, thing = _action(found["service"], found["operation"], found["path"] or "", name_prefix)
-            yield principals[found["role"]], action, thing
+            service, operation, path = found["service"], found["operation"], found["path"] or ""
+            action, thing = _action(service, operation, path, name_prefix)
+            request = f"{service}.{operation}{f' /{path}' if path else ''}"
+            yield Seen((principals[found["role"]], action, thing), found["at"], request)
 
 
 def _action(service: str, operation: str, path: str, name_prefix: str) -> tuple[str, str]:
@@ -85,6 +103,6 @@ def _thing(bucket: str, key: str, operation: str) -> str:
     return next((name for of, prefix, name in FOLDERS if of == bucket and key.startswith(prefix)), f"{bucket}/{key}")
 
 
-def _title(key: Seen) -> str:
+def _title(key: Key) -> str:
     principal, action, thing = key
     return f"{principal}: {action}, {thing}"

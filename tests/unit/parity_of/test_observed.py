@@ -23,7 +23,7 @@ def test_lines_become_calls() -> None:
         f"{CALL}s3.GetObject /spark-job-data-input/config/platform.json => 200, {OPERATOR}",
         "Localstack runtime received signal 15",
     ]
-    assert list(observed.calls(lines)) == [
+    assert [call.key for call in observed.calls(lines)] == [
         ("driver", "elasticmapreduce:RunJobFlow", "a request with our tags"),
         ("driver", "elasticmapreduce:DescribeCluster", "our cluster"),
         ("driver", "sts:GetCallerIdentity", "anything"),
@@ -38,6 +38,7 @@ def test_a_call_that_is_not_in_the_list_is_a_difference() -> None:
     section = observed.compare([f"{CALL}s3.GetObject /spark-job-data-output/daily_trends/x => 200, {DRIVER}"])
     [found] = [item for item in section.items if item.verdict is Verdict.DIFFERENT]
     assert found.what == "driver: s3:GetObject, an object of the tables"
+    assert found.note.endswith("at 2026-11-26T06:01:34.944: s3.GetObject /spark-job-data-output/daily_trends/x")
 
 
 def test_a_call_that_nobody_has_made_is_not_looked_at() -> None:
@@ -52,4 +53,6 @@ def test_under_a_prefix_names_are_told_as_without() -> None:
         f"{CALL}s3.GetObject /acme-spark-job-data-input/spark_app/abc/bootstrap.sh => 200, "
         "arn:aws:sts::210987654321:assumed-role/acme-emr_instance_profile/i-0123"
     ]
-    assert list(observed.calls(lines, "acme-")) == [("instances", "s3:GetObject", "an object of the jobs")]
+    assert [call.key for call in observed.calls(lines, "acme-")] == [
+        ("instances", "s3:GetObject", "an object of the jobs")
+    ]
