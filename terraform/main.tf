@@ -104,6 +104,7 @@ module "emr" {
   vpc_id               = module.network.vpc_id
   subnet_id            = module.network.subnet_id
   ssh_cidrs            = var.ssh_cidrs
+  ec2_key_name         = var.ec2_key_name
   tags                 = local.emr_tags
   cluster_tags         = local.cluster_tags
   service_role         = module.iam.service_role_name

@@ -2,6 +2,11 @@ variable "region" {
   description = "The AWS region of everything."
   type        = string
   default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region, as us-east-1; a zone has a letter behind its region."
+  }
 }
 
 variable "name_prefix" {
@@ -78,6 +83,14 @@ variable "subnet_cidr" {
     condition     = can(cidrnetmask(var.subnet_cidr))
     error_message = "subnet_cidr must be an IPv4 range in CIDR notation, as 10.42.0.0/20."
   }
+
+  validation {
+    condition = !can(cidrnetmask(var.vpc_cidr)) || !can(cidrnetmask(var.subnet_cidr)) || try(
+      split("/", var.subnet_cidr)[1] >= split("/", var.vpc_cidr)[1] && cidrhost("${split("/", var.subnet_cidr)[0]}/${split("/", var.vpc_cidr)[1]}", 0) == cidrhost(var.vpc_cidr, 0),
+      false,
+    )
+    error_message = "subnet_cidr must lie within vpc_cidr."
+  }
 }
 
 variable "ssh_cidrs" {
@@ -86,8 +99,24 @@ variable "ssh_cidrs" {
   default     = []
 
   validation {
-    condition     = alltrue([for cidr in var.ssh_cidrs : can(cidrnetmask(cidr)) && !endswith(cidr, "/0")])
-    error_message = "ssh_cidrs must be IPv4 ranges in CIDR notation, as 203.0.113.7/32, and not the whole internet."
+    condition     = alltrue([for cidr in var.ssh_cidrs : can(cidrnetmask(cidr)) && try(split("/", cidr)[1] >= 8, false)])
+    error_message = "ssh_cidrs must be IPv4 ranges in CIDR notation, as 203.0.113.7/32, and none wider than a /8."
+  }
+
+  validation {
+    condition     = length(var.ssh_cidrs) == 0 || var.ec2_key_name != null
+    error_message = "ssh_cidrs opens SSH to nodes that nobody has a key to: name a key pair of EC2's, as ec2_key_name."
+  }
+}
+
+variable "ec2_key_name" {
+  description = "The EC2 key pair, of this account and region, that opens SSH on the nodes of a cluster. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ec2_key_name == null || try(length(trimspace(var.ec2_key_name)) > 0, false)
+    error_message = "ec2_key_name must be the name of a key pair, or null."
   }
 }
 
@@ -132,6 +161,16 @@ variable "instance_types" {
   default = {
     master = "m5.xlarge"
     core   = "m5.xlarge"
+  }
+
+  validation {
+    condition     = alltrue([for type in values(var.instance_types) : can(regex("^[a-z]+[0-9]+[a-z-]*\\.[a-z0-9-]+$", type))])
+    error_message = "instance_types must be EC2 instance types, as m5.xlarge."
+  }
+
+  validation {
+    condition     = alltrue([for type in values(var.instance_types) : !can(regex("^[a-z]+[0-9]+[a-z-]*g[a-z-]*\\.", type))])
+    error_message = "instance_types must be of x86_64, as m5.xlarge, for which the jobs' wheels are: a `g` after its number is for Graviton, which is arm64."
   }
 }
 

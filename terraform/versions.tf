@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # The bucket and how it is reached stand in profiles/<profile>.tfbackend. It is no resource of this configuration,
+  # What runs Terraform tells it the bucket and how it is reached. That bucket is no resource of this configuration,
   # which could not keep its state in a bucket that it has yet to make.
   backend "s3" {
     key          = "key/terraform.tfstate"

@@ -131,9 +131,88 @@ run "without_a_prefix_the_platform_is_drydock" {
 run "ssh_from_everywhere_is_refused" {
   command = plan
   variables {
-    ssh_cidrs = ["0.0.0.0/0"]
+    ssh_cidrs    = ["0.0.0.0/0"]
+    ec2_key_name = "alice"
   }
   expect_failures = [var.ssh_cidrs]
+}
+
+run "ssh_from_everywhere_in_two_halves_is_refused" {
+  command = plan
+  variables {
+    ssh_cidrs    = ["0.0.0.0/1", "128.0.0.0/1"]
+    ec2_key_name = "alice"
+  }
+  expect_failures = [var.ssh_cidrs]
+}
+
+run "ssh_without_a_key_is_refused" {
+  command = plan
+  variables {
+    ssh_cidrs = ["203.0.113.7/32"]
+  }
+  expect_failures = [var.ssh_cidrs]
+}
+
+run "ssh_has_its_key" {
+  variables {
+    ssh_cidrs    = ["203.0.113.7/32"]
+    ec2_key_name = "alice"
+  }
+
+  assert {
+    condition     = output.platform_config.ec2_key_name == "alice"
+    error_message = "The clusters would have no key."
+  }
+}
+
+run "a_key_without_a_name_is_refused" {
+  command = plan
+  variables {
+    ec2_key_name = " "
+  }
+  expect_failures = [var.ec2_key_name]
+}
+
+run "a_zone_is_no_region" {
+  command = plan
+  variables {
+    region = "us-east-1a"
+  }
+  expect_failures = [var.region]
+}
+
+run "a_machine_for_which_there_are_no_wheels_is_refused" {
+  command = plan
+  variables {
+    instance_types = { master = "m5.xlarge", core = "m6g.xlarge" }
+  }
+  expect_failures = [var.instance_types]
+}
+
+run "a_machine_that_is_no_instance_type_is_refused" {
+  command = plan
+  variables {
+    instance_types = { master = "large", core = "m5.xlarge" }
+  }
+  expect_failures = [var.instance_types]
+}
+
+run "a_subnet_elsewhere_is_refused" {
+  command = plan
+  variables {
+    subnet_cidr = "10.43.0.0/20"
+  }
+  expect_failures = [var.subnet_cidr]
+}
+
+run "a_subnet_larger_than_its_network_is_refused" {
+  command = plan
+  variables {
+    vpc_cidr    = "10.42.0.0/24"
+    subnet_cidr = "10.42.0.0/20"
+  }
+  expect_failures = [var.subnet_cidr]
 }
 
 run "anybody_as_a_trusted_principal_is_refused" {

@@ -92,6 +92,15 @@ def test_a_wrong_field_is_named(document: dict[str, Any], field: str, value: obj
         parse(document | {field: value}, "here")
 
 
+def test_a_key_pair_is_told_where_there_is_one(document: dict[str, Any]) -> None:
+    run = JobRun("a", date(2026, 11, 21), "r1")
+    for field, told in (({}, None), ({"ec2_key_name": None}, None), ({"ec2_key_name": "alice"}, "alice")):
+        instances = request(parse(document | field, "here"), run, {})["Instances"]
+        assert instances.get("Ec2KeyName") == told
+    with pytest.raises(PlatformConfigError, match="ec2_key_name"):
+        parse(document | {"ec2_key_name": 7}, "here")
+
+
 def test_nested_configurations_are_kept(document: dict[str, Any]) -> None:
     inner = {"classification": "export", "properties": {"PYSPARK_PYTHON": "python3.11"}}
     document["configurations"] = [{"classification": "spark-env", "configurations": [inner]}]

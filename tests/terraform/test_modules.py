@@ -70,6 +70,19 @@ def test_no_host_of_a_registry_is_spelt_out() -> None:
         assert "terraform.io" not in file.read_text()
 
 
+def test_ec2_takes_every_description_of_a_security_group() -> None:
+    """Neither the provider nor a gateway knows which characters those may have: AWS refuses them in mid-apply.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html"""
+    found = [
+        text
+        for file in terraform.CONFIGURATION.rglob("*.tf")
+        for block in re.findall(r'^resource "aws_(?:vpc_)?security_group\w*" .*?^}', file.read_text(), re.M | re.S)
+        for text in re.findall(r'^ *(?:description|name) *= "(.*)"$', re.sub(r"\$\{[^}]*}", "x", block), re.M)
+    ]
+    assert len(found) > 5
+    assert [text for text in found if not re.fullmatch(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", text, re.ASCII)] == []
+
+
 def sources(name: str) -> list[str]:
     return (terraform.CONFIGURATION / name).read_text().splitlines()
 

@@ -38,6 +38,7 @@ class Platform:
     core_instance_type: str
     core_count: int
     subnet_id: str
+    ec2_key_name: str | None
     master_security_group: str
     slave_security_group: str
     service_role: str
@@ -135,6 +136,7 @@ def parse(document: Any, origin: str) -> Platform:
         core_instance_type=fields.get("instance_types.core", str),
         core_count=fields.get("core_count", int),
         subnet_id=fields.get("subnet_id", str),
+        ec2_key_name=fields.get_optional("ec2_key_name", str),
         master_security_group=fields.get("security_groups.master", str),
         slave_security_group=fields.get("security_groups.slave", str),
         service_role=fields.get("roles.service", str),
@@ -168,6 +170,11 @@ class _Fields:
         if not isinstance(value, kind) or value == "":
             raise PlatformConfigError(f"{self._origin} has {value!r} for `{path}`; expected a {kind.__name__}.")
         return value
+
+    def get_optional(self, name: str, kind: type[T]) -> T | None:
+        """None where it is null, or not there: those who wrote the configuration knew no such field yet."""
+        is_there = isinstance(self._document, dict) and self._document.get(name) is not None
+        return self.get(name, kind) if is_there else None
 
     def get_uri(self, path: str) -> str:
         try:

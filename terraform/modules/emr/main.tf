@@ -88,6 +88,7 @@ locals {
     instance_types = var.instance_types
     core_count     = var.core_count
     subnet_id      = var.subnet_id
+    ec2_key_name   = var.ec2_key_name
     security_groups = {
       master = aws_security_group.master.id
       slave  = aws_security_group.slave.id

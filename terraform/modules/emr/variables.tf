@@ -29,6 +29,12 @@ variable "ssh_cidrs" {
   default     = []
 }
 
+variable "ec2_key_name" {
+  description = "The EC2 key pair that opens SSH on the nodes; null: none."
+  type        = string
+  default     = null
+}
+
 variable "tags" {
   description = "Tags of the security groups."
   type        = map(string)

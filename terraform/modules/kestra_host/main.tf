@@ -52,7 +52,7 @@ locals {
 
 resource "aws_security_group" "this" {
   name        = local.name
-  description = "Kestra's host: nobody reaches it"
+  description = "The host of Kestra, which nobody reaches"
   vpc_id      = var.vpc_id
   tags        = local.tags
 }
