@@ -4,7 +4,7 @@ Both give clients, and what a program that is started needs to find the same acc
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -101,7 +101,8 @@ class CallersAccount:
 
     @property
     def endpoint_url(self) -> str | None:
-        return os.environ.get("AWS_ENDPOINT_URL")
+        """Of the environment, or else of the profile, as botocore has it; None: AWS's own."""
+        return os.environ.get("AWS_ENDPOINT_URL") or self._session.get_scoped_config().get("endpoint_url")
 
     def client(self, service: str) -> Any:
         return self._session.create_client(
@@ -114,7 +115,9 @@ class CallersAccount:
     def environment(self, folder: Path) -> Iterator[dict[str, str]]:
         """The caller's own variables: what they lead to may be renewed meanwhile, by single sign-on for instance."""
         callers = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-        yield {**callers, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        # What is not botocore does not look into profiles for it.
+        endpoint = {"AWS_ENDPOINT_URL": self.endpoint_url} if self.endpoint_url else {}
+        yield {**callers, **endpoint, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
 
     @contextmanager
     def explained(self, asked: str) -> Iterator[None]:
@@ -172,22 +175,29 @@ def operator_client(service: str, paths: settings.Paths, ports: settings.Ports, 
 
 @contextmanager
 def operator_environment(paths: settings.Paths, ports: settings.Ports, folder: Path) -> Iterator[dict[str, str]]:
-    """Variables with which any AWS SDK finds the gateway, and nothing of the user's own AWS configuration.
-
-    The operator's key is in a file under `folder` for as long as the context lasts; the variables name it.
-    """
+    """`endpoint_environment` of the gateway, with the operator's key."""
     key = secrets.operator_key(paths)
+    credentials = {"aws_access_key_id": key.access_key_id, "aws_secret_access_key": key.secret_access_key}
+    with endpoint_environment(ports.gateway_url, credentials, folder) as variables:
+        yield variables
+
+
+@contextmanager
+def endpoint_environment(url: str, credentials: Mapping[str, str], folder: Path) -> Iterator[dict[str, str]]:
+    """Variables with which any AWS SDK finds the endpoint, and nothing of the user's own AWS configuration.
+
+    The credentials, by their names in AWS's file of them, are in such a file under `folder` for as long as the context
+    lasts; the variables name it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="credentials-", dir=folder) as private:
-        credentials = Path(private) / "credentials"
-        credentials.touch(mode=secrets.FILE_MODE)
-        credentials.write_text(
-            f"[default]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n"
-        )
+        file = Path(private) / "credentials"
+        file.touch(mode=secrets.FILE_MODE)
+        file.write_text("".join(["[default]\n", *(f"{name} = {value}\n" for name, value in credentials.items())]))
         yield {
-            "AWS_ENDPOINT_URL": ports.gateway_url,
+            "AWS_ENDPOINT_URL": url,
             "AWS_DEFAULT_REGION": settings.REGION,
-            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_SHARED_CREDENTIALS_FILE": str(file),
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
         }

@@ -1,22 +1,27 @@
 """`make aws-rehearsal DATE= ROWS=`: deploy to an account that is empty, run a day, destroy it all, and look.
 
 The account is a second gateway's, with an id of its own, behind which EMR runs on three nodes as it does for the local
-platform. The verbs are those for AWS, each a process of its own; they are told an endpoint and keys, and nothing else.
+platform. The verbs are those for AWS, each a process of its own; they are told an endpoint, the keys of a role's
+session, and to do without what a gateway has not.
 What is there before and afterwards is asked of the APIs, not of Terraform's state.
 """
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from drydock import aws, interrupts, lock, output, secrets, services, settings, startup, teardown
 from drydock.day import DateOption, RowsOption, parse_date, parse_rows
-from drydock.errors import RunFailed
-from drydock.on_aws import inventory
+from drydock.errors import RunFailed, ServiceFailed
+from drydock.on_aws import account, inventory
 from drydock.on_aws.inventory import Inventory
 from drydock.second_home import borrow_toolchain, free_ports
 from drydock.services import Service
@@ -26,13 +31,14 @@ LEFT_OUT = ("kestra", "history-server")
 """Of the local platform's services: AWS has neither."""
 ITS_OWN_LOGS = ("builditall-logs",)
 """The bucket to which the local platform copies its logs by a schedule."""
-NOT_REHEARSED = (
-    "the time AWS takes: minutes until a cluster is ready, IAM that is seen late, capacity that is not there",
-    "IAM as AWS decides it: the gateway keeps policies and does not enforce them",
-    "a network between real machines: security groups, routes, the endpoint for S3",
-    "YARN, Amazon's builds of Spark and Delta, logs every five minutes",
-    "what is off unless a variable asks for it: Kestra's host, the budget alarm, SSH",
-)
+WITHOUT = ("kestra_host", "budget")
+"""Variables that ask for what a gateway has not: machines that start, AWS Budgets."""
+DEPLOYER = "rehearsal-deployer"
+SESSION_SECONDS = 43_200  # the longest that a role may have
+UNPROVEN = re.compile(r"^## What only a real account could prove\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+PROFILE = settings.REPOSITORY / "terraform" / "profiles" / "aws.tfvars"
+DOCUMENTATION = settings.REPOSITORY / "docs" / "aws.md"
 NOTHING_TO_DO = "Terraform: everything is as it should be"
 
 
@@ -41,24 +47,24 @@ def aws_rehearsal(date: DateOption = "", rows: RowsOption = "") -> None:
     day, row_count = parse_date(date), parse_rows(rows)
     paths = settings.Paths()
     begun_at = time.monotonic()
-    with interrupts.interruptible(), second_account(paths) as second, second.environment(paths.run) as variables:
-        environment = _environment(paths, variables)
+    with interrupts.interruptible(), second_account(paths) as second:
         first = _first_account(paths)
         first_before = inventory.of(first, ITS_OWN_LOGS) if first else {}
         _require_empty(inventory.of(second, parameters=True), "before anything was done")
-        _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
-        _call(environment, "aws-run", f"--date={day}", f"--rows={row_count}")
-        said = _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
-        if NOTHING_TO_DO not in said:
-            raise RunFailed("A second deployment, after clusters have run, has something to change: see above.")
-        _call(environment, "aws-parity", f"--date={day}")
-        _call(environment, "aws-status")
-        _call(environment, "destroy-aws", f"--confirm={ACCOUNT_ID}", "--data=delete")
+        with deployer(second, paths) as environment:
+            _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
+            _call(environment, "aws-run", f"--date={day}", f"--rows={row_count}")
+            said = _call(environment, "deploy-aws", f"--confirm={ACCOUNT_ID}")
+            if NOTHING_TO_DO not in said:
+                raise RunFailed("A second deployment, after clusters have run, has something to change: see above.")
+            _call(environment, "aws-parity", f"--date={day}")
+            _call(environment, "aws-status")
+            _call(environment, "destroy-aws", f"--confirm={ACCOUNT_ID}", "--data=delete")
         _require_empty(inventory.of(second, parameters=True), "after it was destroyed")
         output.done(f"Account {ACCOUNT_ID} is empty again, by its APIs.")
         _compare_first(first, first_before)
-    output.say("Only a real account could prove:")
-    for each in NOT_REHEARSED:
+    output.say("Only a real account could prove (docs/aws.md says how):")
+    for each in unproven():
         output.say(f"  - {each}")
     output.done(
         f"Rehearsed: deployed, {day} run, deployed again, destroyed, after {time.monotonic() - begun_at:.0f} s."
@@ -96,17 +102,68 @@ def second_account(paths: settings.Paths) -> Iterator[aws.LocalAccount]:
         shutil.rmtree(second.home)
 
 
+@contextmanager
+def deployer(second: aws.LocalAccount, paths: settings.Paths) -> Iterator[dict[str, str]]:
+    """What the verbs see of that account: the caller's environment, an endpoint, and a session of a role that may do
+    everything, since AWS lets an account's root user assume none. The role is gone afterwards.
+    """
+    iam = second.client("iam")
+    with second.explained("make a role for whoever deploys"):
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT_ID}}
+        role = iam.create_role(
+            RoleName=DEPLOYER,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            MaxSessionDuration=SESSION_SECONDS,
+        )["Role"]
+        iam.attach_role_policy(RoleName=DEPLOYER, PolicyArn=ADMINISTRATOR)
+        session = second.client("sts").assume_role(
+            RoleArn=role["Arn"], RoleSessionName="rehearsal", DurationSeconds=SESSION_SECONDS
+        )["Credentials"]
+    key = {
+        "aws_access_key_id": session["AccessKeyId"],
+        "aws_secret_access_key": session["SecretAccessKey"],
+        "aws_session_token": session["SessionToken"],
+    }
+    try:
+        with (
+            aws.endpoint_environment(second.endpoint_url, key, paths.run) as variables,
+            TemporaryDirectory(prefix="rehearsal-", dir=paths.run) as folder,
+        ):
+            yield {
+                **os.environ,
+                **variables,
+                account.FILES_VARIABLE: _variable_files(Path(folder)),
+                "DRYDOCK_HOME": str(paths.home),
+            }
+    finally:
+        with suppress(ServiceFailed), second.explained("remove that role"):
+            iam.detach_role_policy(RoleName=DEPLOYER, PolicyArn=ADMINISTRATOR)
+            iam.delete_role(RoleName=DEPLOYER)
+
+
+def _variable_files(folder: Path) -> str:
+    """Those of the caller, and over them one by which the deployment does without what a gateway has not."""
+    asked = [name for name in WITHOUT if re.search(rf"^{name}\b", PROFILE.read_text(), re.MULTILINE)]
+    if asked:
+        output.warn(f"{PROFILE.name} asks for {', '.join(asked)}: the rehearsal does without.")
+    file = folder / "rehearsal.tfvars.json"
+    file.write_text(json.dumps(dict.fromkeys(WITHOUT)))
+    return os.pathsep.join(each for each in (os.environ.get(account.FILES_VARIABLE), str(file)) if each)
+
+
+def unproven() -> list[str]:
+    """What the documentation says that only a real account could prove."""
+    section = UNPROVEN.search(DOCUMENTATION.read_text())
+    rows = re.findall(r"^\| (.+?) \| .+ \|$", section[1] if section else "", re.MULTILINE)
+    return [row for row in rows if row != "what"]
+
+
 def _as_aws_has_it(service: Service) -> Service:
     """With Parameter Store, for which the local platform has no use."""
     if service.name != "gateway":
         return service
     served = f"{service.environment['SERVICES']},ssm"
     return replace(service, environment={**service.environment, "SERVICES": served})
-
-
-def _environment(paths: settings.Paths, variables: Mapping[str, str]) -> dict[str, str]:
-    """What the verbs see: the caller's environment, without its own AWS settings already, and another account's."""
-    return {**os.environ, **variables, "DRYDOCK_HOME": str(paths.home)}
 
 
 def _first_account(paths: settings.Paths) -> aws.LocalAccount | None:

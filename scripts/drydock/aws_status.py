@@ -57,7 +57,7 @@ def _show_host(where: Site) -> None:
         return
     ping, told = kestra_host.ping_status(where, host), kestra_host.said(where)
     output.say(f"Kestra: on {host.instance_id} ({host.instance_type}), Systems Manager says {ping}; `make aws-ui`")
-    if not told or told["bundle"] != bundles.current(where):
+    if not kestra_host.is_of(told, host, bundles.current(where)):
         output.warn(f"It does not run what is deployed yet. {kestra_host.how_to_look(host)}")
     elif told["state"] == kestra_host.RUNS:
         output.say(f"  it runs what is deployed, since {told['at']}")

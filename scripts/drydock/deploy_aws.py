@@ -89,9 +89,10 @@ def deploy_aws(confirm: ConfirmOption = "", revision: RevisionOption = "") -> No
         output.done(f"Deployed the jobs of revision {to_deploy.name}, and {len(delivery.bundle.flows)} flows with them")
         if not trial.newest(found.site):
             _try(found.site, outputs["platform_config"], to_deploy.name, delivery.bundle)
+        tried = trial.newest(found.site)
+        _show_versions(tried["told"])
         _see_to_host(found.site, host_before, outputs, name)
         flows, changes = list(delivery.bundle.flows), delivery.changes
-        tried = trial.newest(found.site)
         _write_page(Deployed(found, to_deploy.name, outputs, tried, told_costs, flows, changes))
     output.done(f"The platform is in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
     _show_places(found, outputs)
@@ -184,12 +185,16 @@ def _show(plan: Plan) -> None:
 def _try(where: Site, config: dict[str, Any], revision: str, bundle: Bundle) -> None:
     """A step through the flows that are deployed, as kestra-role."""
     with orchestrator.opened(where, config, bundle) as engine:
-        told = trial.run(where, engine, revision)
+        trial.run(where, engine, revision)
+
+
+def _show_versions(told: dict[str, Any]) -> None:
+    """What the step that was tried has found, now or by a deployment of before: others are said each time."""
     if others := trial.other_versions(told):
-        output.warn(f"The cluster has other versions than versions.toml says of the release: {'; '.join(others)}.")
+        output.warn(f"Clusters have other versions than versions.toml says of the release: {'; '.join(others)}.")
     else:
         versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-        output.done(f"The cluster has what the release should: {versions}")
+        output.done(f"Clusters have what the release should: {versions}")
 
 
 def _see_to_host(where: Site, before: Host | None, outputs: dict[str, Any], bundle: str) -> None:

@@ -14,7 +14,7 @@ from drydock import interrupts, jobs, output, settings, site
 from drydock.errors import DrydockError, UsageError
 from drydock.on_aws import account, clusters, emptying, kestra_host
 from drydock.on_aws.account import ConfirmOption, Deployment
-from drydock.on_aws.plan import planner
+from drydock.on_aws.plan import Plan, Planner, planner
 from drydock.site import Site
 
 DATA_WORD = "delete"
@@ -49,7 +49,7 @@ def destroy_aws(confirm: ConfirmOption = "", data: DataOption = "") -> None:
             _end_clusters(where)
             _empty(where, buckets)
             if not plan.is_empty:
-                terraform.carry_out(plan)
+                _destroy(where, terraform, plan)
             kestra_host.remove_password(where)
         _remove_state(where)
     output.done(f"Nothing of the platform is left in {found.title}, after {time.monotonic() - begun_at:.0f} s.")
@@ -135,6 +135,21 @@ def _empty(where: Site, buckets: list[str]) -> None:
         with where.account.explained(f"empty `{bucket}`"), output.stage(f"Emptying `{bucket}`"):
             removed = emptying.empty(s3, bucket)
         output.done(f"Emptied `{bucket}`: {removed:,} versions")
+
+
+def _destroy(where: Site, terraform: Planner, plan: Plan) -> None:
+    """S3 removes no bucket that holds something, and EMR delivers the last logs of a cluster that has ended already."""
+    try:
+        terraform.carry_out(plan)
+    except DrydockError:
+        s3 = where.account.client("s3")
+        with where.account.explained("look into the buckets that are left"):
+            filled = [bucket for bucket in _buckets(where) if not emptying.is_empty(s3, bucket)]
+        if not filled:
+            raise
+        output.warn(f"Something was written meanwhile to {', '.join(filled)}: once more.")
+        _empty(where, filled)
+        terraform.carry_out(terraform.plan(destroy=True))
 
 
 def _remove_state(where: Site) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drydock import output
-from drydock.site import Site, Verbs
+from drydock.site import Site
 
 # For what the driver could not see to. A node that cannot deliver its last logs tries for half a minute.
 LEFTOVER_SECONDS = 120
@@ -24,11 +24,11 @@ def end_leftovers(where: Site, run_id: str, console: output.Console = output.CON
     Returns a sentence about what is left, for people.
     """
     with output.stage("Looking for clusters of this run that are still alive", console):
-        return _end(where.account.client("emr"), run_id, where.verbs)
+        return _end(where, run_id)
 
 
-def _end(emr: Any, run_id: str, verbs: Verbs) -> str:
-    way_out = f"`make {verbs.status}` shows the platform, `make {verbs.end}` ends all of it."
+def _end(where: Site, run_id: str) -> str:
+    emr, way_out = where.account.client("emr"), f"`{where.aws_cli} emr list-clusters --active` shows those that are."
     begun_at = answered_at = time.monotonic()
     ended: set[str] = set()
     while True:
@@ -41,7 +41,10 @@ def _end(emr: Any, run_id: str, verbs: Verbs) -> str:
             if to_end := [cluster_id for cluster_id, state in alive.items() if state != ENDING]:
                 emr.terminate_job_flows(JobFlowIds=to_end[:ENDED_AT_ONCE])
                 ended |= set(to_end[:ENDED_AT_ONCE])
-                left = f"Still alive: {', '.join(to_end)}. {way_out}"
+                left = (
+                    f"Still alive: {', '.join(to_end)}. "
+                    f"`{where.aws_cli} emr terminate-clusters --cluster-ids {' '.join(to_end)}` ends them."
+                )
             else:
                 left = f"EMR is ending {', '.join(alive)}, which may take some minutes."
         except ClientError as error:

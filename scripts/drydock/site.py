@@ -50,6 +50,8 @@ class Site:
     """How long an execution that is to be stopped may take: its driver waits for its cluster's end before its own."""
     aws_cli: str
     """How `aws` is called for the account to be found: before its own arguments."""
+    variable_files: tuple[Path, ...] = ()
+    """What Terraform is told over the profile, later ones over earlier ones."""
 
     @property
     def platform(self) -> str:

@@ -2,6 +2,9 @@
 
 import json
 from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from drydock.site import Site
 
@@ -32,7 +35,20 @@ def ensure(where: Site) -> None:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_tls_only(s3.meta.partition, bucket)))
         s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [_LIFECYCLE]})
-        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "platform", "Value": where.platform}]})
+        _tag(s3, bucket, where.platform)
+
+
+def _tag(s3: Any, bucket: str, platform: str) -> None:
+    """Beside the tags that others have given it: S3 only takes all of them."""
+    try:
+        tags = {each["Key"]: each["Value"] for each in s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchTagSet":
+            raise
+        tags = {}
+    if tags.get("platform") != platform:
+        tags["platform"] = platform
+        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": k, "Value": v} for k, v in tags.items()]})
 
 
 def _tls_only(partition: str, bucket: str) -> dict[str, object]:

@@ -106,8 +106,8 @@ def working_directory(directory: Path) -> Path:
 
 
 def profile_arguments(where: Site) -> tuple[str, ...]:
-    """What `plan`, `apply` and `destroy` have to be given."""
-    return (f"-var-file=profiles/{where.profile}.tfvars",)
+    """What `plan`, `apply` and `destroy` have to be given; what comes later counts."""
+    return tuple(f"-var-file={file}" for file in (f"profiles/{where.profile}.tfvars", *where.variable_files))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def test_from_an_empty_account_to_an_empty_account_and_the_first_one_untouched(p
     )
     assert "  data_generation is new" in deployed
     assert re.search(r"Flows validated: .*data_processing, emr_cluster", deployed)
-    assert "The cluster has what the release should" in deployed
+    assert "Clusters have what the release should" in deployed
     assert re.search(r"all of it +file://\S+/deployment\.html", deployed)
     assert re.search(r"Flows: \d+, as they are deployed", deployed_again)
     assert "Kestra: no host, so no schedule fires" in status

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,13 +114,19 @@ class Node:
 
     def processes(self) -> list[psutil.Process]:
         """What its tenancy runs: whose environment says that it lives in this node's scratch."""
-        found = []
+        return list(self._environments())
+
+    def processes_of_step(self, step_id: str) -> list[psutil.Process]:
+        return [each for each, environment in self._environments().items() if environment.get("EMR_STEP_ID") == step_id]
+
+    def _environments(self) -> dict[psutil.Process, dict[str, str]]:
+        """Of its tenancy's processes; each is read once: it may be gone at the next look."""
+        found = {}
         for process in psutil.process_iter():
-            try:
-                if process.environ().get("TMPDIR") == str(self.scratch / "tenancy" / "tmp"):
-                    found.append(process)
-            except psutil.Error:
-                continue
+            with suppress(psutil.Error):
+                environment = process.environ()
+                if environment.get("TMPDIR") == str(self.scratch / "tenancy" / "tmp"):
+                    found[process] = environment
         return found
 
     def await_report(self, condition: Callable[[Report], Any], what: str, seconds: float = 30) -> Report:

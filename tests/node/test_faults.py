@@ -29,13 +29,9 @@ def ready(node: Node, cluster_id: str) -> Node:
     return node
 
 
-def of_step(node: Node, step_id: str) -> list[psutil.Process]:
-    return [process for process in node.processes() if process.environ().get("EMR_STEP_ID") == step_id]
-
-
 def await_nothing_of(node: Node, step_id: str) -> None:
     """Of an ended step the launcher is the last to go, when it has told how the step did."""
-    wait_for(lambda: not of_step(node, step_id), "the step's processes to be gone", 10)
+    wait_for(lambda: not node.processes_of_step(step_id), "the step's processes to be gone", 10)
 
 
 def library(node: Node, step_id: str) -> Path:
@@ -139,7 +135,7 @@ class TestAStoppedNode:
         self, new_node: Callable[..., Node], gateway: Gateway, seconds: float
     ) -> None:
         node, runs = self._running(new_node, "lapsed", "s-LAPSED")
-        before = of_step(node, "s-LAPSED")
+        before = node.processes_of_step("s-LAPSED")
         node.process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)  # the fault itself: silent for longer than its control plane waits
         node.leave()  # what becomes of a node that is lost: its cluster is over, it is to begin clean
@@ -200,7 +196,7 @@ class TestWithoutTheGateway:
         node = ready(new_node("last", door=door), "j-LAST")
         node.lease("s-LAST", "bash", "-c", "touch ready; sleep 1003")
         wait_for((library(node, "s-LAST") / "ready").exists, "the step to run")
-        before = of_step(node, "s-LAST")
+        before = node.processes_of_step("s-LAST")
         door.shut()
         node.leave()
         ending = node.await_report(lambda report: not report.logs_shipped, "to have logs left")

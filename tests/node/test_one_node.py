@@ -230,7 +230,7 @@ def test_executors_that_a_job_asks_for_in_its_code_and_never_fit_end_it_within_a
     assert time.time() - began < 60 + 30  # a driver alone takes half a minute on two busy cores
     stderr = f"logs/{CLUSTER}/steps/s-STRANDED/stderr.gz"
     wait_for(lambda: "Required executor memory (102400 MB)" in gateway.log(stderr), "the step's stderr to say so")
-    wait_for(lambda: not _of_step(one, "s-STRANDED"), "nothing of it to run on")
+    wait_for(lambda: not one.processes_of_step("s-STRANDED"), "nothing of it to run on")
 
 
 def test_spark_sql_queries_s3(one: Node, gateway: Gateway) -> None:
@@ -258,10 +258,6 @@ def test_shells_read_their_program(one: Node, shell: str, program: str) -> None:
 
 def _daemons(node: Node) -> list[psutil.Process]:
     return [process for process in node.processes() if "org.apache.spark.deploy." in " ".join(process.cmdline())]
-
-
-def _of_step(node: Node, step_id: str) -> list[psutil.Process]:
-    return [process for process in node.processes() if process.environ().get("EMR_STEP_ID") == step_id]
 
 
 def _stderr(node: Node, step_id: str) -> str:

@@ -118,7 +118,7 @@ def test_what_is_deployed_is_taken_up_by_the_files_of_its_user_data(
         "build kestra",
         "up --detach --wait --wait-timeout 600 --remove-orphans postgres kestra",
         "run --rm flows",
-        "image prune --force",
+        "image prune --force --filter label=com.docker.compose.project=drydock",
     ]
     news: list[str] = []
     kestra_host.await_bundle(where, kestra_host.Host(instance["InstanceId"], "running", "t3.large"), name, news.append)

@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from drydock import leftovers, settings, site
+from drydock import leftovers
 from drydock.on_aws import account
 from drydock_driver.cluster import END_TIMEOUT_SECONDS
 
 from .on_aws.scripted_emr import NOW, Emr
-
-VERBS = site.local(settings.Paths(), settings.Ports(0)).verbs
+from .on_aws.scripted_s3 import site
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def emr(monkeypatch: pytest.MonkeyPatch) -> Emr:
 
 
 def told(emr: Emr) -> str:
-    return leftovers._end(emr, "r1", VERBS)
+    return leftovers._end(site(emr=emr), "r1")
 
 
 def test_where_there_is_none_nothing_is_ended(emr: Emr) -> None:
@@ -56,7 +56,17 @@ def test_one_that_emr_is_ending_is_not_told_as_left(emr: Emr) -> None:
 def test_one_that_does_not_end_is_told_with_a_way_out(emr: Emr, monkeypatch: pytest.MonkeyPatch) -> None:
     emr.has(1, "drydock", "WAITING")
     monkeypatch.setattr(emr, "terminate_job_flows", lambda **_: None)
-    assert told(emr).startswith("Still alive: j-1. `make local-status` shows the platform, `make local-down` ends")
+    assert told(emr) == "Still alive: j-1. `aws emr terminate-clusters --cluster-ids j-1` ends them."
+
+
+def test_one_that_may_be_there_is_told_with_how_to_look(emr: Emr, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+
+    def refuse(**_: Any) -> None:
+        raise ClientError(refusal, "ListClusters")
+
+    monkeypatch.setattr(emr, "paginate", refuse)
+    assert told(emr).endswith("`aws emr list-clusters --active` shows those that are.")
 
 
 def test_on_aws_a_driver_is_given_the_time_that_it_takes_to_end_a_cluster() -> None:

@@ -1,4 +1,4 @@
-"""What a cluster costs on AWS, roughly: on-demand list prices of instances and EMR's own, in US dollars an hour.
+"""What a cluster and a host for Kestra cost on AWS, roughly: on-demand list prices of EC2 and EMR, in US dollars.
 
 EMR bills each instance by the second, at least a minute, from the request for the cluster to its end (EMR FAQs,
 «Billing»). Disks, S3 and data transfer are not counted.
@@ -17,6 +17,17 @@ USD_AN_HOUR = {  # EC2, EMR
     "m5.4xlarge": (0.768, 0.192),
 }
 LEAST_SECONDS = 60
+# Of Kestra's host: EC2 alone, and what it has besides.
+HOST_USD_AN_HOUR = {
+    "t3.large": 0.0832,
+    "t3.xlarge": 0.1664,
+    "t3a.large": 0.0752,
+    "m5.large": 0.096,
+    "m5.xlarge": 0.192,
+}
+ADDRESS_USD_AN_HOUR = 0.005
+DISK_USD_A_GB_MONTH = 0.08  # gp3
+HOURS_A_MONTH = 730
 
 
 def estimate(platform: Platform, created_at: datetime | None, ended_at: datetime | None) -> float | None:
@@ -27,6 +38,13 @@ def estimate(platform: Platform, created_at: datetime | None, ended_at: datetime
         return None
     hours = max((ended_at - created_at).total_seconds(), LEAST_SECONDS) / 3600
     return round(hours * usd_an_hour, 4)
+
+
+def host_a_month(region: str, instance_type: str, volume_gb: float) -> float | None:
+    """Of Kestra's host, its disk and its public address; None when that is not known here."""
+    if region != REGION or instance_type not in HOST_USD_AN_HOUR:
+        return None
+    return (HOST_USD_AN_HOUR[instance_type] + ADDRESS_USD_AN_HOUR) * HOURS_A_MONTH + DISK_USD_A_GB_MONTH * volume_gb
 
 
 def an_hour(region: str, instance_types: Sequence[str]) -> float | None:

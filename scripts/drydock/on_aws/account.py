@@ -1,10 +1,12 @@
 """Which account it is: found as every AWS program finds it, shown first, and confirmed before anything changes."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +20,10 @@ from drydock.site import AWS, EMR_PAGE, Site, Verbs
 SIGN_IN = "`aws sso login`, say, or any other way that the AWS CLI knows, mends it; `AWS_PROFILE` chooses a profile."
 NO_CREDENTIALS = f"There are no AWS credentials in this environment. {SIGN_IN}"
 PREFIX_VARIABLE = "DRYDOCK_NAME_PREFIX"
+FILES_VARIABLE = "DRYDOCK_TFVARS"
+"""Files of Terraform's variables, separated as PATH is: what one deployment has otherwise than the profile."""
+# As in terraform/variables.tf, which is asked when the bucket of its state has been made.
+PREFIX = re.compile("[a-z0-9][a-z0-9-]{0,38}-")
 NOTHING_CHANGED = "Nothing was changed."
 STOPPING_SECONDS = 1260  # the driver waits twenty minutes for EMR to end a cluster
 
@@ -93,26 +99,39 @@ def _account() -> aws.CallersAccount:
     except ProfileNotFound as error:
         raise UsageError(f"{error}. `aws configure list-profiles` lists what there is.") from error
     # botocore itself only knows AWS_DEFAULT_REGION; everything else of AWS's takes the other one first.
-    region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
+    region: str | None = os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if not region:
         lacking = "" if session.get_credentials() else f" {NO_CREDENTIALS}"
         raise UsageError(f"No AWS region is chosen. `export AWS_REGION=us-east-1`, say, chooses one.{lacking}")
+    known = {each for partition in session.get_available_partitions() for each in _regions(session, partition)}
+    if region not in known:
+        output.warn(f"The region `{region}` is none that this version of AWS's library knows EMR in.")
     return aws.CallersAccount(session, region)
+
+
+def _regions(session: Session, partition: str) -> list[str]:
+    regions: list[str] = session.get_available_regions("emr", partition)
+    return regions
 
 
 def _site(paths: settings.Paths, account: aws.CallersAccount, identity: Identity) -> Site:
     prefix = os.environ.get(PREFIX_VARIABLE) or f"drydock-{identity.account_id}-{account.region}-"
-    if not prefix.endswith("-"):
+    if not PREFIX.fullmatch(prefix) or prefix.startswith("sg-"):
         raise UsageError(
-            f"{PREFIX_VARIABLE} is `{prefix}`, expected something that ends with a hyphen, such as `acme-`."
+            f"{PREFIX_VARIABLE} is `{prefix}`; expected at most 40 lower-case letters, digits and hyphens that end "
+            "with a hyphen and do not begin with `sg-`, such as `acme-`."
         )
-    directory = paths.home / "aws" / prefix.rstrip("-")
+    files = [Path(each).absolute() for each in os.environ.get(FILES_VARIABLE, "").split(os.pathsep) if each]
+    if missing := [str(each) for each in files if not each.is_file()]:
+        raise UsageError(f"{FILES_VARIABLE} names {', '.join(missing)}, which is no file.")
+    directory = paths.home / "aws" / prefix.removesuffix("-")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     console = f"https://{account.region}.console.aws.amazon.com/emr/home?region={account.region}#/clusters"
     return Site(
         profile=AWS,
         account=account,
         name_prefix=prefix,
+        variable_files=tuple(files),
         directory=directory,
         log=directory / "terraform.log",
         paths=paths,
@@ -136,5 +155,8 @@ def _show(found: Deployment) -> None:
     where = found.site
     output.say(f"Profile {where.profile}: {found.title}, as {found.identity.arn}")
     if where.account.endpoint_url:
-        output.warn(f"AWS_ENDPOINT_URL leads every request to {where.account.endpoint_url}.")
+        output.warn(f"An endpoint of its own leads every request to {where.account.endpoint_url}.")
+    if where.variable_files:
+        files = ", ".join(map(str, where.variable_files))
+        output.say(f"Over the profile's variables lie those of {files} ({FILES_VARIABLE}).")
     output.say(f"Names begin with `{where.name_prefix}` ({PREFIX_VARIABLE} chooses another beginning).")

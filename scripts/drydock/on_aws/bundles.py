@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drydock import settings
+from drydock import flow_registration, settings
 from drydock.errors import SetupError
 from drydock.site import Site
 
@@ -70,7 +70,9 @@ class Bundle:
 
 
 def of_checkout(repository: Path = settings.REPOSITORY) -> Bundle:
-    """The bundle of the sources as they are. Raises SetupError when a part is missing."""
+    """The bundle of the sources as they are. Raises DrydockError when a part is missing, or a flow's file is named so
+    that nobody would take it for one."""
+    flow_registration.sources(repository / FLOWS)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, file in sorted(_files(repository).items()):
@@ -85,13 +87,14 @@ def of_checkout(repository: Path = settings.REPOSITORY) -> Bundle:
 def deployed(where: Site) -> Bundle | None:
     """The bundle that is deployed; None where none is. Raises ServiceFailed."""
     found = _read(where, "current")
-    return None if found is None else _bundle(where, found.decode().strip())
+    return None if found is None else _bundle(where, found.decode().strip(), "current")
 
 
 def of_revision(where: Site, revision: str) -> Bundle | None:
     """The one that was deployed with these jobs last; None when none was. Raises ServiceFailed."""
-    found = _read(where, f"{revision}/current")
-    return None if found is None else _bundle(where, f"{revision}/{found.decode().strip()}")
+    pointer = f"{revision}/current"
+    found = _read(where, pointer)
+    return None if found is None else _bundle(where, f"{revision}/{found.decode().strip()}", pointer)
 
 
 def upload(where: Site, revision: str, bundle: Bundle) -> None:
@@ -124,13 +127,13 @@ def _files(repository: Path) -> Mapping[str, Path]:
     return found
 
 
-def _bundle(where: Site, name: str) -> Bundle:
+def _bundle(where: Site, name: str, pointer: str) -> Bundle:
     content = _read(where, f"{name}.tar")
     bundle = None if content is None else Bundle(content)
     if bundle is None or not name.endswith(bundle.sha256):
         raise SetupError(
             f"`s3://{where.input_bucket}/{_key(name)}.tar` is {'not there' if bundle is None else 'damaged'}: remove "
-            f"`s3://{where.input_bucket}/{_key('current')}`, and the next deployment begins anew."
+            f"`s3://{where.input_bucket}/{_key(pointer)}`, and the next deployment begins anew."
         )
     return bundle
 

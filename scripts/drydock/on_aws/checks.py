@@ -1,14 +1,15 @@
 """What can be known to fail on AWS, looked at before anything is changed there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from drydock import settings
+from drydock.on_aws import trial
 from drydock.on_aws.account import Deployment
 from drydock.on_aws.plan import Plan
-from drydock.preflight.finding import Check, Finding, failure, ok, warning
+from drydock.preflight.finding import Check, Finding, Status, failure, ok, warning
 
 GROUP = "Before anything is changed"
 EMR_CLEANUP_ROLE = "AWSServiceRoleForEMRCleanup"
@@ -21,10 +22,11 @@ def of(deployment: Deployment) -> list[Check]:
     client, region = deployment.site.account.client, deployment.site.account.region
     release = settings.versions()["emr"]["release"]
     return [
-        Check(GROUP, "caller", lambda: _caller(deployment.identity.arn, deployment.site.account.endpoint_url)),
-        Check(GROUP, "EMR release", lambda: _release(client("emr"), release, region)),
-        Check(GROUP, "open security groups", lambda: _block_public_access(client("emr"))),
-        Check(GROUP, "EMR's own role", lambda: _service_linked_role(client("iam"))),
+        _check("caller", lambda: _caller(deployment.identity.arn)),
+        _check("EMR release", lambda: _release(client("emr"), release, region)),
+        # Who deploys may not be allowed to see a setting of the whole account.
+        _check("open security groups", lambda: _block_public_access(client("emr")), Status.WARNING),
+        _check("EMR's own role", lambda: _service_linked_role(client("iam"))),
     ]
 
 
@@ -33,25 +35,26 @@ def of_plan(deployment: Deployment, plan: Plan) -> list[Check]:
     client = deployment.site.account.client
     wanted = sorted(set(plan.variables["instance_types"].values()))
     release = settings.versions()["emr"]["release"]
-    found = [Check(GROUP, "instance types", lambda: _instance_types(client("emr"), wanted, release))]
+    found = [_check("instance types", lambda: _instance_types(client("emr"), wanted, release))]
     if all(address != KESTRA_ROLE_ADDRESS for _, address in plan.changes):  # else it will trust whom the plan says
         role = deployment.site.name_prefix + settings.KESTRA_ROLE
-        found.append(Check(GROUP, settings.KESTRA_ROLE, lambda: _kestra_role(client("iam"), client("sts"), role)))
+        found.append(_check(settings.KESTRA_ROLE, lambda: _kestra_role(client("iam"), client("sts"), role)))
     return found
 
 
-def _caller(arn: str, endpoint_url: str | None) -> Iterator[Finding]:
-    """Another endpoint may be what plays an account; whether its root user assumes roles is its own affair."""
-    if not arn.endswith(":root"):
-        yield ok("caller", arn.rpartition(":")[2])
-    elif endpoint_url is None:
+def _check(subject: str, look: Callable[[], Iterable[Finding]], severity: Status = Status.FAILURE) -> Check:
+    return Check(GROUP, subject, look, severity, look_again="The same command looks again.")
+
+
+def _caller(arn: str) -> Iterator[Finding]:
+    if arn.endswith(":root"):
         yield failure(
             "caller",
             "You act as the account's root user, which AWS lets assume no role; the driver acts as kestra-role.",
             "Sign in as a user or a role with administrator's rights.",
         )
     else:
-        yield warning("caller", "You act as the account's root user.", "On AWS it could assume no role.")
+        yield ok("caller", arn.rpartition(":")[2])
 
 
 def _kestra_role(iam: Any, sts: Any, name: str) -> Iterator[Finding]:
@@ -88,7 +91,15 @@ def _release(emr: Any, release: str, region: str) -> Iterator[Finding]:
         )
         return
     spark = next((each["Version"] for each in found.get("Applications", ()) if each["Name"] == "Spark"), "an unknown")
-    yield ok("EMR release", f"{release}, with Spark {spark}")
+    expected = settings.versions()["jars"]["spark"]
+    if trial.is_version(spark, expected):
+        yield ok("EMR release", f"{release}, with Spark {spark}")
+    else:
+        yield warning(
+            "EMR release",
+            f"{release} has Spark {spark} in {region}, and versions.toml says {expected}.",
+            "The jobs were tried with that one.",
+        )
 
 
 def _instance_types(emr: Any, wanted: list[str], release: str) -> Iterator[Finding]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from drydock.errors import RunFailed
-from drydock.leftovers import ALIVE_STATES, ENDED_AT_ONCE, ENDING
+from drydock.leftovers import ALIVE_STATES, ENDING
 from drydock.site import Site
 
 POLL_SECONDS = 2.0
@@ -51,7 +53,7 @@ def end(where: Site, tell: Callable[[str], None]) -> list[str]:
 
     Raises RunFailed when one does not end, ServiceFailed.
     """
-    emr, ended = where.account.client("emr"), dict[str, None]()
+    ended, asked = dict[str, None](), set[str]()
     deadline = time.monotonic() + END_SECONDS
     while alive := active(where):
         ended |= dict.fromkeys(each.id for each in alive)
@@ -60,12 +62,25 @@ def end(where: Site, tell: Callable[[str], None]) -> list[str]:
             raise RunFailed(
                 f"Still alive after {END_SECONDS / 60:.0f} minutes: {', '.join(each.id for each in alive)}."
             )
-        with where.account.explained("end the clusters"):
-            if to_end := [each.id for each in alive if each.state != ENDING][:ENDED_AT_ONCE]:
-                emr.set_termination_protection(JobFlowIds=to_end, TerminationProtected=False)
-                emr.terminate_job_flows(JobFlowIds=to_end)
+        for each in alive:
+            if each.state != ENDING and each.id not in asked:
+                _terminate(where, each.id)
+                asked.add(each.id)
         time.sleep(POLL_SECONDS)
     return list(ended)
+
+
+def _terminate(where: Site, cluster_id: str) -> None:
+    """Ask for its end, however it is protected. One that has begun to end since it was listed takes neither call."""
+    emr = where.account.client("emr")
+    with where.account.explained(f"end the cluster {cluster_id}"):
+        try:
+            emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+            emr.terminate_job_flows(JobFlowIds=[cluster_id])
+        except ClientError:
+            state = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]["Status"]["State"]
+            if state in ALIVE_STATES and state != ENDING:
+                raise
 
 
 def _named(where: Site, *filters: dict[str, Any]) -> list[Cluster]:

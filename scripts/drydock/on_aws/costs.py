@@ -7,19 +7,8 @@ from typing import Any
 from drydock_driver import prices
 
 DAYS = 30
-HOURS_A_MONTH = 730
 RUNS_A_DAY = 2
 MINUTES_A_RUN = 15  # of a day of a million shipments: some seven until EMR's cluster is ready, a few of work
-# Kestra's host, in the region and as of the day of the driver's prices.
-HOST_USD_AN_HOUR = {
-    "t3.large": 0.0832,
-    "t3.xlarge": 0.1664,
-    "t3a.large": 0.0752,
-    "m5.large": 0.096,
-    "m5.xlarge": 0.192,
-}
-ADDRESS_USD_AN_HOUR = 0.005
-DISK_USD_A_GB_MONTH = 0.08  # gp3
 
 
 @dataclass(frozen=True)
@@ -35,20 +24,19 @@ class Estimate:
         return (
             f"A run of a job costs about ${self.run:.2f}, two of them each day ${self.month:.0f} a month, by the list "
             f"prices of {prices.REGION} as of {prices.AS_OF} ({MINUTES_A_RUN} minutes each; disks, S3 and transfer are "
-            "not counted). While nothing runs there is only S3 to pay."
+            "not counted)."
         )
 
 
 def of(region: str, instance_types: dict[str, Any], core_count: int, host: Mapping[str, Any] | None) -> Iterator[str]:
     """Sentences for people. `host`: what Kestra's is to be, `instance_type` and `volume_gb`; None without one."""
-    clusters = estimate(region, instance_types, core_count)
+    yield str(estimate(region, instance_types, core_count))
     if host is None:
-        yield str(clusters)
+        yield "While nothing runs there is only S3 to pay."
         return
-    yield str(clusters).removesuffix(" While nothing runs there is only S3 to pay.")
-    a_month = host_a_month(region, host["instance_type"], host["volume_gb"])
+    a_month = prices.host_a_month(region, host["instance_type"], host["volume_gb"])
     if a_month is None:
-        yield "What Kestra's host costs is not known here: costs.py has no price for this region or instance type."
+        yield "What Kestra's host costs is not known here: prices.py has no price for this region or instance type."
     else:
         yield (
             f"Kestra's host, {host['instance_type']} with {host['volume_gb']:.0f} GB and an address, costs about "
@@ -64,10 +52,3 @@ def estimate(region: str, instance_types: dict[str, Any], core_count: int) -> Es
         return Estimate(None, None)
     run = an_hour * MINUTES_A_RUN / 60
     return Estimate(run, run * RUNS_A_DAY * DAYS)
-
-
-def host_a_month(region: str, instance_type: str, volume_gb: float) -> float | None:
-    """Of Kestra's host, its disk and its public address, in US dollars; None when that is not known here."""
-    if region != prices.REGION or instance_type not in HOST_USD_AN_HOUR:
-        return None
-    return (HOST_USD_AN_HOUR[instance_type] + ADDRESS_USD_AN_HOUR) * HOURS_A_MONTH + DISK_USD_A_GB_MONTH * volume_gb

@@ -84,8 +84,8 @@ def said(where: Site) -> dict[str, Any]:
 def await_bundle(where: Site, host: Host, bundle: str, tell: Callable[[str], None]) -> None:
     """Until the host says that it runs the bundle of that name. Raises RunFailed when it does not in time."""
     deadline = time.monotonic() + TAKE_UP_SECONDS
-    while not _is_of(told := said(where), host, bundle) or told["state"] != RUNS:
-        is_failing = _is_of(told, host, bundle)
+    while not is_of(told := said(where), host, bundle) or told["state"] != RUNS:
+        is_failing = is_of(told, host, bundle)
         tell("it has failed and tries again" if is_failing else "it has not said that it runs yet")
         if time.monotonic() > deadline:
             last = "\n".join(f"    {line}" for line in told.get("said", ())) if is_failing else ""
@@ -98,7 +98,7 @@ def await_bundle(where: Site, host: Host, bundle: str, tell: Callable[[str], Non
         time.sleep(POLL_SECONDS)
 
 
-def _is_of(told: dict[str, Any], host: Host, bundle: str) -> bool:
+def is_of(told: dict[str, Any], host: Host, bundle: str | None) -> bool:
     """Whether that host says it of that bundle; one that was there before may have run the same."""
     return (told.get("instance_id"), told.get("bundle")) == (host.instance_id, bundle)
 
@@ -115,6 +115,8 @@ def stop(where: Site, host: Host) -> None:
     """Stop it and wait, so that none of its schedules and drivers makes another cluster. Raises ServiceFailed."""
     ec2 = where.account.client("ec2")
     with where.account.explained("stop Kestra's host"):
+        if host.state == "pending":  # EC2 stops none that is only being started
+            ec2.get_waiter("instance_running").wait(InstanceIds=[host.instance_id])
         ec2.stop_instances(InstanceIds=[host.instance_id])
         ec2.get_waiter("instance_stopped").wait(InstanceIds=[host.instance_id])
 

@@ -14,7 +14,8 @@ from drydock.terraform_process import Event, Terraform
 
 # Of a change that replaces something, Terraform tells `replace`; what is only read is no change.
 WORDS = {"create": "made", "update": "changed", "replace": "made anew", "delete": "removed"}
-SHOWN = 12
+SHOWN_CHANGES = 12
+"""Of those by name that only change something: what is removed, or made anew, is all shown."""
 
 
 @dataclass
@@ -42,10 +43,12 @@ class Plan:
                 yield f"{sum(of_action.values())} {word}: {told}"
         if not each:
             return
-        others = [f"{address} is {WORDS[action]}" for action, address in self.changes if action != "create"]
-        yield from others[:SHOWN]
-        if len(others) > SHOWN:
-            yield f"and {len(others) - SHOWN} more"
+        for action in ("delete", "replace"):
+            yield from (f"{address} is {WORDS[action]}" for its, address in self.changes if its == action)
+        changed = [address for action, address in self.changes if action == "update"]
+        yield from (f"{address} is {WORDS['update']}" for address in changed[:SHOWN_CHANGES])
+        if len(changed) > SHOWN_CHANGES:
+            yield f"and {len(changed) - SHOWN_CHANGES} more are {WORDS['update']}"
 
     def note(self, event: Event) -> None:
         """Take in one of Terraform's events."""

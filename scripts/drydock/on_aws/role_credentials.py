@@ -9,6 +9,7 @@ import hmac
 import json
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from drydock.secrets import FILE_MODE
 
 SESSION_NAME = "drydock-driver"
 PATH = "/credentials"
+SEEN_LATE_SECONDS = 30.0
+POLL_SECONDS = 2.0
 RENEWED_BEFORE = timedelta(minutes=20)  # an SDK asks again a quarter of an hour before the end
 
 
@@ -48,7 +51,7 @@ def served(account: aws.Account, role_arn: str, folder: Path) -> Iterator[Served
     """Serve the role's credentials for as long as the context lasts. Raises ServiceFailed when the role is refused."""
     sessions = _Sessions(account.client("sts"), role_arn)
     with account.explained(f"let the caller act as {role_arn}"):
-        sessions.current()
+        sessions.begin()
     with TemporaryDirectory(prefix="credentials-", dir=folder) as private:
         token_file = Path(private) / "token"
         token_file.touch(mode=FILE_MODE)
@@ -71,6 +74,20 @@ class _Sessions:
         self._sts, self._role_arn = sts, role_arn
         self._lock = threading.Lock()
         self._credentials: dict[str, Any] | None = None
+
+    def begin(self) -> None:
+        """Take the first one. IAM tells late of a role, or of whom it trusts, that has just been made or changed: a
+        refusal counts when it stays one. botocore's exceptions are let through."""
+        deadline = time.monotonic() + SEEN_LATE_SECONDS
+        while True:
+            try:
+                self.current()
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "AccessDenied" or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return
 
     def current(self) -> dict[str, str]:
         """As containers are answered. botocore's exceptions are let through."""

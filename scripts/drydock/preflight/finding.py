@@ -16,7 +16,6 @@ from drydock.errors import DrydockError, SetupError
 WITHIN_SECONDS = (
     20.0  # all checks together: each has a shorter limit of its own, and this is for what hangs all the same
 )
-LOOK_AGAIN = "`make doctor` looks again."
 
 T = TypeVar("T")
 
@@ -47,6 +46,7 @@ class Check:
     subject: str
     look: Callable[[], Iterable[Finding]]
     severity: Status = Status.FAILURE
+    look_again: str = "`make doctor` looks again."
 
 
 def ok(subject: str, found: str) -> Finding:
@@ -146,16 +146,16 @@ class _UnderWay:
             for finding in self.check.look():
                 self._findings.append(finding)
         except DrydockError as error:
-            self._add(error.problem, error.fix or LOOK_AGAIN)
+            self._add(error.problem, error.fix or self.check.look_again)
         except Exception as error:  # whatever it is: the other checks go on, and the user is told
             said = (str(error) or "no reason given").splitlines()[0]
-            self._add(f"This could not be looked at: {type(error).__name__}: {said}.", LOOK_AGAIN)
+            self._add(f"This could not be looked at: {type(error).__name__}: {said}.", self.check.look_again)
         self.ended.set()
 
     def result(self, within_seconds: float) -> list[Finding]:
         """What was found by now."""
         if not self.ended.is_set():
-            self._add(f"No answer within {within_seconds:.0f} s.", LOOK_AGAIN)
+            self._add(f"No answer within {within_seconds:.0f} s.", self.check.look_again)
         return list(self._findings)
 
     def _add(self, found: str, fix: str) -> None:

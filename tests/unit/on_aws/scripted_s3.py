@@ -43,5 +43,9 @@ def site(**clients: Any) -> Any:
         client=lambda service: clients[service], explained=lambda _: nullcontext(), region="us-east-1"
     )
     return SimpleNamespace(
-        account=account, name_prefix="acme-", platform="acme", input_bucket="acme-spark-job-data-input"
+        account=account,
+        name_prefix="acme-",
+        platform="acme",
+        input_bucket="acme-spark-job-data-input",
+        aws_cli="aws",
     )

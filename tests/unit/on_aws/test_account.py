@@ -1,6 +1,7 @@
 """Which account it is: found, shown, refused when it is the local platform's, and confirmed."""
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 from drydock import aws, settings
 from drydock.errors import DrydockError, UsageError
 from drydock.on_aws import account
+from drydock.terraform import CONFIGURATION, profile_arguments
 
 AWS_VARIABLES = [name for name in os.environ if name.startswith("AWS_")]
 
@@ -16,7 +18,7 @@ AWS_VARIABLES = [name for name in os.environ if name.startswith("AWS_")]
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a caller who has chosen a region, and nothing else."""
-    for name in [*AWS_VARIABLES, account.PREFIX_VARIABLE]:
+    for name in [*AWS_VARIABLES, account.PREFIX_VARIABLE, account.FILES_VARIABLE]:
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
@@ -54,9 +56,66 @@ def test_the_beginning_of_names_can_be_chosen(
 ) -> None:
     monkeypatch.setenv(account.PREFIX_VARIABLE, "acme-")
     assert account.opened(paths).site.state_bucket == "acme-spark-kestra-platform"
-    monkeypatch.setenv(account.PREFIX_VARIABLE, "acme")
-    with pytest.raises(UsageError, match="ends with a hyphen"):
+
+
+@pytest.mark.parametrize("prefix", ["acme", "sg-", "Acme-", "-", f"{'a' * 40}-"])
+def test_names_that_terraform_or_aws_would_refuse_are_refused_before_anything_is_made(
+    caller: dict[str, str], paths: settings.Paths, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv(account.PREFIX_VARIABLE, prefix)
+    with pytest.raises(UsageError, match=r"at most 40 .* end with a hyphen and do not begin with `sg-`"):
         account.opened(paths)
+
+
+def test_the_rule_for_names_is_that_of_terraform() -> None:
+    variables = (CONFIGURATION / "variables.tf").read_text()
+    [pattern] = re.findall(r'regex\("(\S+)", var\.name_prefix\)', variables)
+    assert pattern == f"^{account.PREFIX.pattern}$"
+
+
+def test_variables_may_lie_over_those_of_the_profile(
+    caller: dict[str, str],
+    paths: settings.Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [paths.home / "team.tfvars", paths.home / "mine.tfvars"]
+    monkeypatch.setenv(account.FILES_VARIABLE, ":".join(map(str, files)))
+    with pytest.raises(UsageError, match=r"names \S+team\.tfvars, \S+mine\.tfvars, which is no file"):
+        account.opened(paths)
+    for file in files:
+        file.touch()
+    where = account.opened(paths).site
+    assert profile_arguments(where) == ("-var-file=profiles/aws.tfvars", *(f"-var-file={file}" for file in files))
+    assert f"those of {files[0]}, {files[1]}" in capsys.readouterr().out
+
+
+def test_a_region_that_nobody_knows_is_said(
+    caller: dict[str, str],
+    paths: settings.Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    account.opened(paths)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("AWS_REGION", "us-esat-1")
+    account.opened(paths)
+    assert "The region `us-esat-1` is none that" in capsys.readouterr().err
+
+
+def test_an_endpoint_of_the_profile_counts_and_is_handed_on(
+    caller: dict[str, str],
+    paths: settings.Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = paths.home / "config"
+    config.write_text("[default]\nendpoint_url = http://127.0.0.1:9998\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    found = account.opened(paths).site.account
+    assert "leads every request to http://127.0.0.1:9998" in capsys.readouterr().err
+    with found.environment(paths.home) as variables:
+        assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9998"
 
 
 def test_an_endpoint_that_leads_elsewhere_is_told(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drydock import settings
-from drydock.errors import SetupError
+from drydock.errors import DrydockError, SetupError
 from drydock.on_aws import bundles
 
 from .scripted_s3 import S3, site
@@ -98,6 +98,12 @@ def test_its_flows_are_those_of_the_folder() -> None:
 def test_a_part_that_is_missing_is_named(repository: Path) -> None:
     (repository / "requirements" / "driver.txt").unlink()
     with pytest.raises(SetupError, match=r"driver\.txt` is not there"):
+        bundles.of_checkout(repository)
+
+
+def test_a_flow_that_would_be_passed_over_is_told_before_anything_is_deployed(repository: Path) -> None:
+    (repository / "kestra/flows/monthly.yml").touch()
+    with pytest.raises(DrydockError, match=r"has monthly\.yml: flows are files whose names end with \.yaml"):
         bundles.of_checkout(repository)
 
 

@@ -34,7 +34,7 @@ class Aws:
     def __init__(self) -> None:
         self.applications = [{"Name": "Spark", "Version": "3.5.6-amzn-2"}]
         self.has_release = True
-        self.blocks = True
+        self.blocks: bool | None = True
         self.has_cleanup_role = True
         self.has_kestra_role = True
         self.refuses_sessions: str | None = None
@@ -49,6 +49,8 @@ class Aws:
         return {"Applications": self.applications}
 
     def get_block_public_access_configuration(self) -> dict[str, Any]:
+        if self.blocks is None:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetBlockPublicAccessConfiguration")
         ranges = [{"MinRange": 22, "MaxRange": 22}, {"MinRange": 8000, "MaxRange": 8100}]
         found = {"BlockPublicSecurityGroupRules": self.blocks, "PermittedPublicSecurityGroupRuleRanges": ranges}
         return {"BlockPublicAccessConfiguration": found}
@@ -77,9 +79,9 @@ def aws() -> Aws:
     return Aws()
 
 
-def look(aws: Aws, arn: str = ADMIN, endpoint_url: str | None = None, plan: Plan | None = None) -> dict[str, Finding]:
+def look(aws: Aws, arn: str = ADMIN, plan: Plan | None = None) -> dict[str, Finding]:
     """The findings by their subjects: those before there is a plan, or of one."""
-    account = SimpleNamespace(client=aws.client, region="eu-central-1", endpoint_url=endpoint_url)
+    account = SimpleNamespace(client=aws.client, region="eu-central-1")
     site = SimpleNamespace(account=account, name_prefix="acme-")
     found = Deployment(Identity("123456789012", arn), site)  # type: ignore[arg-type]
     to_check = checks.of(found) if plan is None else checks.of_plan(found, plan)
@@ -116,8 +118,20 @@ def test_the_root_user_can_assume_no_role(aws: Aws) -> None:
     assert (found.status, "lets assume no role" in found.found) == (Status.FAILURE, True)
 
 
-def test_what_plays_an_account_may_let_it(aws: Aws) -> None:
-    assert look(aws, ROOT, "http://127.0.0.1:9999")["caller"].status == Status.WARNING
+def test_a_release_of_other_versions_is_a_warning(aws: Aws) -> None:
+    aws.applications = [{"Name": "Spark", "Version": "3.5.7-amzn-0"}]
+    found = look(aws)["EMR release"]
+    assert (found.status, found.found) == (
+        Status.WARNING,
+        f"{RELEASE} has Spark 3.5.7-amzn-0 in eu-central-1, and versions.toml says 3.5.6.",
+    )
+
+
+def test_a_setting_of_the_account_that_may_not_be_seen_stops_nothing(aws: Aws) -> None:
+    aws.blocks = None
+    found = look(aws)["open security groups"]
+    assert (found.status, "AccessDenied" in found.found) == (Status.WARNING, True)
+    assert found.fix == "The same command looks again."
 
 
 class TestKestraRole:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from drydock import aws_status
 from drydock.errors import RunFailed
@@ -47,15 +48,41 @@ def test_one_that_lives_is_recent_however_old_it_is(emr: Emr, where: Any) -> Non
     assert [each.id for each in clusters.recent(where, 7, 10)] == [ended, forgotten]
 
 
-def test_all_are_ended_ten_at_a_time_and_waited_for(emr: Emr, where: Any) -> None:
+def test_each_is_ended_once_and_all_are_waited_for(emr: Emr, where: Any) -> None:
     ids = [emr.has(number, "acme", "WAITING", days=number) for number in range(23)]
     emr.has(99, "drydock", "WAITING")
     told: list[str] = []
     assert clusters.end(where, told.append) == ids
-    assert [len(each) for each in emr.ended] == [10, 10, 3]
+    assert emr.ended == [[each] for each in ids]
     assert told[0].startswith("j-0 WAITING, j-1 WAITING")
     assert emr.clusters["j-99"]["Status"]["State"] == "WAITING"
     assert clusters.end(where, told.append) == []
+
+
+def test_one_that_has_begun_to_end_meanwhile_may_refuse_it(
+    emr: Emr, where: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = emr.has(1, "acme", "WAITING")
+    monkeypatch.setattr(emr, "set_termination_protection", refused_by(emr, "TERMINATING"))
+    assert clusters.end(where, lambda _: None) == [ended]
+
+
+def test_one_that_refuses_it_and_lives_is_a_failure(emr: Emr, where: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    emr.has(1, "acme", "WAITING")
+    monkeypatch.setattr(emr, "set_termination_protection", refused_by(emr, "WAITING"))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        clusters.end(where, lambda _: None)
+
+
+def refused_by(emr: Emr, state: str) -> Any:
+    """A call that is refused by clusters of that state."""
+
+    def call(*, JobFlowIds: list[str], **_: Any) -> None:  # noqa: N803
+        for cluster_id in JobFlowIds:
+            emr.clusters[cluster_id]["Status"]["State"] = state
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "SetTerminationProtection")
+
+    return call
 
 
 def test_one_that_does_not_end_is_named(emr: Emr, where: Any, monkeypatch: pytest.MonkeyPatch) -> None:

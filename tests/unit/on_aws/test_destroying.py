@@ -65,3 +65,45 @@ def test_each_alone_is_enough(where: Any, left: str) -> None:
         kestra_host.ensure_password(where)
     with pytest.raises(DrydockError, match="there still is"):
         destroy_aws.destroy_aws()
+
+
+class TestLateLogs:
+    """What EMR delivers while Terraform destroys keeps it from removing the bucket."""
+
+    class Terraform:
+        """Fails once for a bucket that is not empty."""
+
+        def __init__(self, buckets: dict[str, int]) -> None:
+            self.buckets, self.carried_out, self.planned = buckets, 0, 0
+
+        def plan(self, *, destroy: bool) -> object:
+            assert destroy
+            self.planned += 1
+            return object()
+
+        def carry_out(self, _plan: object) -> None:
+            self.carried_out += 1
+            if any(self.buckets.values()) or self.carried_out == 1:
+                raise DrydockError("BucketNotEmpty")
+
+    @pytest.fixture
+    def where(self, where: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+        held = {"acme-emr-cluster-spark-logs": 2, "acme-builditall-logs": 0}
+        where.held, where.buckets = held, list(held)
+        where.account.client = lambda _: None
+        monkeypatch.setattr(destroy_aws.emptying, "is_empty", lambda _, bucket: held[bucket] == 0)
+        monkeypatch.setattr(destroy_aws.emptying, "empty", lambda _, bucket: held.update({bucket: 0}) or 2)
+        return where
+
+    def test_they_are_removed_and_it_goes_on(self, where: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        terraform = self.Terraform(where.held)
+        destroy_aws._destroy(where, terraform, object())  # type: ignore[arg-type]
+        assert (terraform.planned, terraform.carried_out) == (1, 2)
+        said = capsys.readouterr()
+        assert "written meanwhile to acme-emr-cluster-spark-logs: once more" in said.err
+        assert "Emptied `acme-emr-cluster-spark-logs`: 2 versions" in said.out
+
+    def test_a_failure_of_another_kind_stays_one(self, where: Any) -> None:
+        where.held.update(dict.fromkeys(where.held, 0))
+        with pytest.raises(DrydockError, match="BucketNotEmpty"):
+            destroy_aws._destroy(where, self.Terraform(where.held), object())  # type: ignore[arg-type]

@@ -15,8 +15,14 @@ def where(state: str | None = "running", ping: str = "Online") -> Any:
     return site(s3=S3(), ec2=Ec2(state), ssm=Ssm(ping))
 
 
-def says(of: Any, bundle: str, state: str) -> None:
-    said = {"bundle": bundle, "state": state, "at": "2026-01-15T10:00:00+00:00", "said": ["pulling", "no space left"]}
+def says(of: Any, bundle: str, state: str, instance_id: str = "i-0123") -> None:
+    said = {
+        "instance_id": instance_id,
+        "bundle": bundle,
+        "state": state,
+        "at": "2026-01-15T10:00:00+00:00",
+        "said": ["pulling", "no space left"],
+    }
     of.account.client("s3").objects |= {"kestra/current": b"a/2\n", "kestra/host.json": json.dumps(said).encode()}
 
 
@@ -44,10 +50,17 @@ def test_one_that_runs_what_is_deployed(capsys: pytest.CaptureFixture[str]) -> N
 def test_one_that_does_not_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     of = where()
     assert "It does not run what is deployed yet. `aws ssm start-session --target i-0123`" in shown(of, capsys)[1]
-    says(of, "a/1", "runs")
-    assert "It does not run what is deployed yet." in shown(of, capsys)[1]
+    for of_before in ({"bundle": "a/1"}, {"bundle": "a/2", "instance_id": "i-BEFORE"}):
+        says(of, state="runs", **of_before)
+        assert "It does not run what is deployed yet." in shown(of, capsys)[1]
     says(of, "a/2", "failed")
     assert "not been able to start what is deployed, and tries again: no space left" in shown(of, capsys)[1]
+
+
+def test_one_that_is_only_being_started_is_stopped_when_it_runs() -> None:
+    of = where("pending")
+    destroy_aws._stop_host(of)
+    assert of.account.client("ec2").waited_for == ["instance_running ['i-0123']", "instance_stopped ['i-0123']"]
 
 
 def test_it_is_stopped_before_it_could_make_another_cluster(capsys: pytest.CaptureFixture[str]) -> None:

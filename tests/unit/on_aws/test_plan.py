@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from drydock.on_aws import costs, trial
-from drydock.on_aws.plan import SHOWN, Plan
+from drydock.on_aws.plan import SHOWN_CHANGES, Plan
+from drydock_driver import prices
 
 
 def planned(action: str, address: str) -> dict[str, Any]:
@@ -37,9 +38,9 @@ def test_what_is_new_is_counted_by_kind_and_all_else_is_named() -> None:
         "1 changed: 1 security group rule",
         "1 made anew: 1 subnet",
         "1 removed: 1 iam role",
-        'module.emr.aws_security_group_rule.this["a.b"] is changed',
         "module.iam.aws_iam_role.kestra is removed",
         "module.network.aws_subnet.public is made anew",
+        'module.emr.aws_security_group_rule.this["a.b"] is changed',
     ]
     assert list(found.lines(each=False))[-1] == "1 removed: 1 iam role"
 
@@ -49,9 +50,19 @@ def test_a_plan_that_only_reads_is_empty() -> None:
 
 
 def test_a_long_list_of_changes_is_cut_and_says_so() -> None:
-    lines = list(plan(*(planned("update", f"aws_vpc.this[{number}]") for number in range(SHOWN + 3))).lines())
-    assert len(lines) == 1 + SHOWN + 1
-    assert lines[-1] == "and 3 more"
+    changes = [planned("update", f"aws_vpc.this[{number}]") for number in range(SHOWN_CHANGES + 3)]
+    lines = list(plan(*changes).lines())
+    assert len(lines) == 1 + SHOWN_CHANGES + 1
+    assert lines[-1] == "and 3 more are changed"
+
+
+def test_what_goes_for_good_is_told_however_much_is_changed() -> None:
+    changes = [planned("update", f"aws_vpc.this[{number}]") for number in range(SHOWN_CHANGES + 3)]
+    lost = [planned("replace", f"aws_instance.this[{number}]") for number in range(SHOWN_CHANGES + 3)]
+    lines = list(plan(*changes, *lost).lines())
+    assert [line for line in lines if line.endswith("is made anew")] == [
+        f"aws_instance.this[{number}] is made anew" for number in range(SHOWN_CHANGES + 3)
+    ]
 
 
 def test_what_it_costs_is_the_list_price_of_a_quarter_of_an_hour() -> None:
@@ -64,11 +75,9 @@ def test_what_it_costs_is_the_list_price_of_a_quarter_of_an_hour() -> None:
 
 def test_a_host_for_kestra_costs_all_month() -> None:
     types = {"master": "m5.xlarge", "core": "m5.xlarge"}
-    [clusters] = costs.of("us-east-1", types, 2, None)
-    assert clusters.endswith("While nothing runs there is only S3 to pay.")
-    clusters, host = costs.of("us-east-1", types, 2, {"instance_type": "t3.large", "volume_gb": 30})
-    assert "only S3" not in clusters
-    assert costs.host_a_month("us-east-1", "t3.large", 30) == pytest.approx((0.0832 + 0.005) * 730 + 0.08 * 30)
+    assert list(costs.of("us-east-1", types, 2, None))[1:] == ["While nothing runs there is only S3 to pay."]
+    _, host = costs.of("us-east-1", types, 2, {"instance_type": "t3.large", "volume_gb": 30})
+    assert prices.host_a_month("us-east-1", "t3.large", 30) == pytest.approx((0.0832 + 0.005) * 730 + 0.08 * 30)
     assert host.startswith("Kestra's host, t3.large with 30 GB and an address, costs about $67 a month")
     [_, unknown] = costs.of("us-east-1", types, 2, {"instance_type": "c7i.large", "volume_gb": 30})
     assert "not known here" in unknown

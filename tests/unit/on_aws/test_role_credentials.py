@@ -29,10 +29,12 @@ class Sts:
         self.lasting = timedelta(hours=1)
         self.given = 0
         self.refuses = False
+        self.refuses_first = 0
 
     def assume_role(self, **asked: str) -> dict[str, object]:
         assert asked == {"RoleArn": ROLE, "RoleSessionName": "drydock-driver"}
-        if self.refuses:
+        self.refuses_first -= 1
+        if self.refuses or self.refuses_first >= 0:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "AssumeRole")
         self.given += 1
         return {
@@ -111,8 +113,9 @@ def test_a_session_that_nears_its_end_is_renewed(account: SimpleNamespace, sts: 
 
 
 def test_a_role_that_is_refused_is_told_before_anything_begins(
-    account: SimpleNamespace, sts: Sts, tmp_path: Path
+    account: SimpleNamespace, sts: Sts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(role_credentials, "SEEN_LATE_SECONDS", 0.0)
     sts.refuses = True
     with (
         pytest.raises(ServiceFailed, match=r"act as .*acme-kestra-role"),
@@ -120,3 +123,12 @@ def test_a_role_that_is_refused_is_told_before_anything_begins(
     ):
         pytest.fail("it began")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_role_that_iam_tells_of_late_is_waited_for(
+    sts: Sts, account: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(role_credentials, "POLL_SECONDS", 0.0)
+    sts.refuses_first = 3
+    with role_credentials.served(account, ROLE, tmp_path) as served:
+        assert ask(served)["AccessKeyId"] == "ASIA1"
