@@ -52,6 +52,8 @@ summary: setup ## Read the newest run of a day back from EMR, S3, Delta and Spar
 	@$(DRYDOCK) summary $${DATE:+"--date=$$DATE"}
 report: setup ## Write a page of charts and figures about the days in the tables (FROM= TO= FILE=)
 	@$(DRYDOCK) report $${FROM:+"--from=$$FROM"} $${TO:+"--to=$$TO"} $${FILE:+"--file=$$FILE"}
+parity: setup ## Compare the running local platform with the release, this checkout, one Spark process; look at IAM; some minutes (DATE= FILE=)
+	@$(DRYDOCK) parity $${DATE:+"--date=$$DATE"} $${FILE:+"--file=$$FILE"}
 env: setup ## Print shell exports: eval "$(make -s env)", and aws, boto3 and Terraform speak to the platform
 	@$(DRYDOCK) env
 
@@ -70,9 +72,6 @@ destroy-aws: setup ## Remove the platform from the account, its data too; asks t
 	@$(DRYDOCK) destroy-aws $${CONFIRM:+"--confirm=$$CONFIRM"} $${DATA:+"--data=$$DATA"}
 aws-rehearsal: setup ## Rehearse all of that on this machine, on an account that a second gateway plays (DATE= ROWS=)
 	@$(DRYDOCK) aws-rehearsal $${DATE:+"--date=$$DATE"} $${ROWS:+"--rows=$$ROWS"}
-
-parity: setup ## Compare the running local platform with the release, this checkout, one Spark process; look at IAM (DATE= FILE=)
-	@$(DRYDOCK) parity $${DATE:+"--date=$$DATE"} $${FILE:+"--file=$$FILE"}
 aws-parity: setup ## Compare a deployment with this checkout and with the local platform as `make parity` found it (DATE= FILE=)
 	@$(DRYDOCK) aws-parity $${DATE:+"--date=$$DATE"} $${FILE:+"--file=$$FILE"}
 

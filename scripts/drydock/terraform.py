@@ -219,7 +219,7 @@ class _Progress:
             changes = Changes.of(event)
             self._total = changes.total
             if self._total and not output.CONSOLE.is_terminal:
-                output.say(f"… Terraform: making {changes.total} changes")
+                output.say(f"… Terraform: making {changes.total} change{'' if changes.total == 1 else 's'}")
         elif event["type"] == "apply_complete" and event["hook"]["action"] != "read":
             self._done += 1
         elif event["type"] not in ("apply_start", "apply_progress"):

@@ -54,7 +54,11 @@ class Section:
     @property
     def summary(self) -> str:
         """How many of which verdict: `12 same, 1 known difference`."""
-        return ", ".join(f"{count} {verdict}" for verdict in Verdict if (count := self.count(verdict)))
+        counts = {verdict: self.count(verdict) for verdict in Verdict}
+        several = {
+            verdict: verdict + ("s" if verdict is Verdict.KNOWN and counts[verdict] > 1 else "") for verdict in counts
+        }
+        return ", ".join(f"{count} {several[verdict]}" for verdict, count in counts.items() if count)
 
 
 def compared(what: str, sides: Mapping[str, str], known: str | None = None) -> Item:
