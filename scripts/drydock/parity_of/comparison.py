@@ -54,11 +54,8 @@ class Section:
     @property
     def summary(self) -> str:
         """How many of which verdict: `12 same, 1 known difference`."""
-        counts = {verdict: self.count(verdict) for verdict in Verdict}
-        several = {
-            verdict: verdict + ("s" if verdict is Verdict.KNOWN and counts[verdict] > 1 else "") for verdict in counts
-        }
-        return ", ".join(f"{count} {several[verdict]}" for verdict, count in counts.items() if count)
+        counted = ", ".join(f"{count} {verdict}" for verdict in Verdict if (count := self.count(verdict)))
+        return counted if self.count(Verdict.KNOWN) == 1 else counted.replace(Verdict.KNOWN, f"{Verdict.KNOWN}s")
 
 
 def compared(what: str, sides: Mapping[str, str], known: str | None = None) -> Item:
