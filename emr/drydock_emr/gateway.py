@@ -125,7 +125,8 @@ class Gateway:
         try:
             response = await self._client.send(request)
         except httpx.HTTPError as error:
-            raise ServiceUnavailable(f"The gateway cannot be reached: {error}.") from error
+            why = str(error) or type(error).__name__  # a time-out has no words of its own
+            raise ServiceUnavailable(f"The gateway cannot be reached: {why}.") from error
         if response.status_code in {400, 403, 404}:
             answer = response.json()
             raise RoleRefused(answer["error"], answer["message"])

@@ -1,4 +1,4 @@
-"""A platform beside the user's own, for tests and benchmarks: processes, data and ports of its own, one toolchain."""
+"""A platform beside the user's own, for tests, benchmarks and rehearsals: all of its own but for the toolchain."""
 
 import tempfile
 from collections.abc import Iterator
