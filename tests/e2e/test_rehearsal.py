@@ -10,11 +10,13 @@ from tests.platform.platform_rig import Platform
 
 from .conftest import ROWS
 
+REHEARSAL_SECONDS = 1200  # three clusters, one after the other, beside a platform
+
 
 def test_from_an_empty_account_to_an_empty_account_and_the_first_one_untouched(platform: Platform, day: date) -> None:
     here = platform.drydock("parity", f"--date={day}")
     assert here.returncode == 0, here.stdout
-    rehearsal = platform.drydock("aws-rehearsal", f"--date={day}", f"--rows={ROWS}")
+    rehearsal = platform.drydock("aws-rehearsal", f"--date={day}", f"--rows={ROWS}", within_seconds=REHEARSAL_SECONDS)
     said = rehearsal.stdout
     assert rehearsal.returncode == 0, said
 

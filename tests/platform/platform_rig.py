@@ -75,9 +75,14 @@ class Verb:
         """Close the verb's output after its next line."""
         self._deaf = True
 
-    def end(self) -> int:
-        """Wait for the verb's end; its exit code."""
-        code = self.process.wait(DEADLINE_SECONDS)
+    def end(self, within_seconds: float = DEADLINE_SECONDS) -> int:
+        """Wait for the verb's end; its exit code. One that takes longer is interrupted, and what it said is shown."""
+        try:
+            code = self.process.wait(within_seconds)
+        except subprocess.TimeoutExpired:
+            self.ctrl_c()
+            self.process.wait(DEADLINE_SECONDS)
+            raise AssertionError(f"It has not ended within {within_seconds:.0f} s:\n{self.text}") from None
         self._reader.join(DEADLINE_SECONDS)
         return code
 
@@ -106,10 +111,10 @@ class Platform:
         """Start `drydock ARGUMENTS`, with variables of its own beside the platform's."""
         return Verb.started(self.environment | environment, *arguments)
 
-    def drydock(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def drydock(self, *arguments: str, within_seconds: float = DEADLINE_SECONDS) -> "subprocess.CompletedProcess[str]":
         """Run `drydock ARGUMENTS` to its end."""
         verb = self.start(*arguments)
-        return subprocess.CompletedProcess(arguments, verb.end(), verb.text, "")
+        return subprocess.CompletedProcess(arguments, verb.end(within_seconds), verb.text, "")
 
     def driver(self, *arguments: str) -> dict[str, Any]:
         """Run a verb of the driver's with what `drydock env` exports; what it prints at last."""
