@@ -32,6 +32,7 @@ def test_platform_json_is_exactly_what_the_driver_reads(platform: Platform) -> N
         "applications": ["Spark"],
         "instance_types": {"master": "m5.xlarge", "core": "m5.xlarge"},
         "core_count": 2,
+        "ec2_key_name": None,
         "roles": {"service": "emr-service-role", "instance_profile": "emr_instance_profile", "kestra_arn": KESTRA},
         "application_uri": f"s3://spark-job-data-input/spark_app/{revision.name}",
         "source_uri": "s3://spark-job-data-source-1/data_source/shipment",
