@@ -83,7 +83,10 @@ class Gateway:
 
     def __init__(self, url: str, secret: str) -> None:
         self._secret = secret
-        self._client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)
+        # A connection for each request: one that is kept may be closed by the gateway just when the next request is on
+        # it, and nothing tells that from a request which has been carried out.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.AsyncClient(base_url=url, timeout=10, trust_env=False, limits=limits)
 
     async def service_session(
         self,
@@ -125,7 +128,7 @@ class Gateway:
         try:
             response = await self._client.send(request)
         except httpx.HTTPError as error:
-            why = str(error) or type(error).__name__  # a time-out has no words of its own
+            why = str(error).rstrip(".") or type(error).__name__  # a time-out has no words of its own
             raise ServiceUnavailable(f"The gateway cannot be reached: {why}.") from error
         if response.status_code in {400, 403, 404}:
             answer = response.json()
