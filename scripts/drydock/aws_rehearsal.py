@@ -143,7 +143,8 @@ def deployer(second: aws.LocalAccount, paths: settings.Paths) -> Iterator[dict[s
 
 def _variable_files(folder: Path) -> str:
     """Those of the caller, and over them one by which the deployment does without what a gateway has not."""
-    asked = [name for name in WITHOUT if re.search(rf"^{name}\b", PROFILE.read_text(), re.MULTILINE)]
+    profile = PROFILE.read_text()
+    asked = [name for name in WITHOUT if re.search(rf"^{name}\b", profile, re.MULTILINE)]
     if asked:
         output.warn(f"{PROFILE.name} asks for {', '.join(asked)}: the rehearsal does without.")
     file = folder / "rehearsal.tfvars.json"

@@ -86,15 +86,15 @@ def of_checkout(repository: Path = settings.REPOSITORY) -> Bundle:
 
 def deployed(where: Site) -> Bundle | None:
     """The bundle that is deployed; None where none is. Raises ServiceFailed."""
-    found = _read(where, "current")
-    return None if found is None else _bundle(where, found.decode().strip(), "current")
+    name = current(where)
+    return None if name is None else _bundle(where, name, "current")
 
 
 def of_revision(where: Site, revision: str) -> Bundle | None:
     """The one that was deployed with these jobs last; None when none was. Raises ServiceFailed."""
     pointer = f"{revision}/current"
-    found = _read(where, pointer)
-    return None if found is None else _bundle(where, f"{revision}/{found.decode().strip()}", pointer)
+    sha256 = _pointed_to(where, pointer)
+    return None if sha256 is None else _bundle(where, f"{revision}/{sha256}", pointer)
 
 
 def upload(where: Site, revision: str, bundle: Bundle) -> None:
@@ -112,7 +112,11 @@ def point(where: Site, revision: str, bundle: Bundle) -> str:
 
 def current(where: Site) -> str | None:
     """The name of the bundle that is deployed. Raises ServiceFailed."""
-    found = _read(where, "current")
+    return _pointed_to(where, "current")
+
+
+def _pointed_to(where: Site, pointer: str) -> str | None:
+    found = _read(where, pointer)
     return None if found is None else found.decode().strip()
 
 

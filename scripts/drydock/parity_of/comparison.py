@@ -54,8 +54,12 @@ class Section:
     @property
     def summary(self) -> str:
         """How many of which verdict: `12 same, 1 known difference`."""
-        counted = ", ".join(f"{count} {verdict}" for verdict in Verdict if (count := self.count(verdict)))
-        return counted if self.count(Verdict.KNOWN) == 1 else counted.replace(Verdict.KNOWN, f"{Verdict.KNOWN}s")
+        counts = {verdict: self.count(verdict) for verdict in Verdict}
+        return ", ".join(
+            f"{count} {verdict}{'s' if verdict is Verdict.KNOWN and count > 1 else ''}"
+            for verdict, count in counts.items()
+            if count
+        )
 
 
 def compared(what: str, sides: Mapping[str, str], known: str | None = None) -> Item:

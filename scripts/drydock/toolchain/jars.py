@@ -97,9 +97,8 @@ class JarSet:
         jars = self.locked()
         paths.jar_cache.mkdir(parents=True, exist_ok=True)
         missing = [jar for jar in jars if not _is_right(paths.jar_cache / jar.file_name, jar)]
-        downloads = (
-            paths.jar_cache / f".downloads-{self.name}"
-        )  # sets are fetched side by side, and some jars are in two
+        # Of this set alone: sets are fetched side by side, and some jars are in two.
+        downloads = paths.jar_cache / f".downloads-{self.name}"
         shutil.rmtree(downloads, ignore_errors=True)
         downloads.mkdir()
         fetched = 0
