@@ -43,6 +43,10 @@ locals {
     audit       = "kestra"
   }
 
+  # What is asked of the names of instance types, in variables.tf: that each is one, and not of Graviton, which is arm64.
+  instance_type = "^[a-z]+[0-9]+[a-z-]*\\.[a-z0-9-]+$"
+  graviton      = "^[a-z]+[0-9]+[a-z-]*g[a-z-]*\\."
+
   platform_config_key = "${local.folders.config}/platform.json"
 
   # Of Kestra's host. What runs Terraform makes it: a resource would have the password in the state.

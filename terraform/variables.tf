@@ -164,12 +164,12 @@ variable "instance_types" {
   }
 
   validation {
-    condition     = alltrue([for type in values(var.instance_types) : can(regex("^[a-z]+[0-9]+[a-z-]*\\.[a-z0-9-]+$", type))])
+    condition     = alltrue([for type in values(var.instance_types) : can(regex(local.instance_type, type))])
     error_message = "instance_types must be EC2 instance types, as m5.xlarge."
   }
 
   validation {
-    condition     = alltrue([for type in values(var.instance_types) : !can(regex("^[a-z]+[0-9]+[a-z-]*g[a-z-]*\\.", type))])
+    condition     = alltrue([for type in values(var.instance_types) : !can(regex(local.graviton, type))])
     error_message = "instance_types must be of x86_64, as m5.xlarge, for which the jobs' wheels are: a `g` after its number is for Graviton, which is arm64."
   }
 }
@@ -212,12 +212,12 @@ variable "kestra_host" {
   default = null
 
   validation {
-    condition     = var.kestra_host == null || try(can(regex("^[a-z]+[0-9]+[a-z-]*\\.[a-z0-9-]+$", var.kestra_host.instance_type)), false)
+    condition     = var.kestra_host == null || try(can(regex(local.instance_type, var.kestra_host.instance_type)), false)
     error_message = "kestra_host.instance_type must be an EC2 instance type, as t3.large."
   }
 
   validation {
-    condition     = var.kestra_host == null || !try(can(regex("^[a-z]+[0-9]+[a-z-]*g[a-z-]*\\.", var.kestra_host.instance_type)), false)
+    condition     = var.kestra_host == null || !try(can(regex(local.graviton, var.kestra_host.instance_type)), false)
     error_message = "kestra_host.instance_type must be of x86_64, as t3.large: a `g` after its number is for Graviton, which is arm64."
   }
 
